@@ -1,0 +1,135 @@
+# make            build/darkroom and build/darkroom-lab
+# make test       all tests (installs what they need; SANITIZE=address,undefined)
+# make check      the tests alone, with what is installed
+# make run, demo  scripts/run, scripts/run --once
+# make lint       style, structure and static analysis
+# make format     clang-format in place
+#
+# BUILD=dir       where everything is made (default build)
+# SANITIZE=list   gcc sanitizers; gets a build directory of its own
+# ISAL=0          without ISA-L: zlib does the deflating
+# WERROR=0        warnings are not errors
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+VERSION := 0.1.0
+SANITIZE ?=
+ISAL ?= 1
+WERROR ?= 1
+empty :=
+comma := ,
+BUILD ?= build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
+
+CC ?= gcc
+PKG_CONFIG ?= pkg-config
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
+	-Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla \
+	-Wformat=2 -Wundef -Wold-style-definition -Wimplicit-fallthrough
+OPTIMIZE ?= -O2 -g
+HARDEN := -fstack-protector-strong -fPIE $(if $(SANITIZE),,-D_FORTIFY_SOURCE=2)
+CPPFLAGS_ALL := -D_GNU_SOURCE -DDARKROOM_VERSION='"$(VERSION)"' \
+	$(if $(filter 1,$(ISAL)),-DHAVE_ISAL=1) \
+	$(if $(SANITIZE),-DDARKROOM_SANITIZE=1) -Ilib $(CPPFLAGS)
+CFLAGS_ALL := -std=c17 -pthread $(OPTIMIZE) $(HARDEN) $(WARNINGS) \
+	$(if $(filter 1,$(WERROR)),-Werror) \
+	$(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer \
+	-fno-sanitize-recover=all) $(CFLAGS)
+LDFLAGS_ALL := -pthread -pie -Wl,-z,relro,-z,now,--as-needed \
+	$(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
+
+# One foreign library, one includer; these are the packages behind them.
+LIBS_LAB := -lpng16 -ljpeg -lz $(if $(filter 1,$(ISAL)),-lisal) -lseccomp -lm
+LIBS_WORKER := -lcurl -lyajl -lcrypto -lsqlite3
+LIBS_FCGI := -lfcgi
+LIBS_SIM := -lmicrohttpd -lcurl -lyajl -lcrypto -lpng16 -lz
+LIBS_TEST := -lcmocka
+
+LIB_SRC := $(wildcard lib/*.c lib/image/*.c)
+LAB_SRC := fcgi/lab_main.c
+DARKROOM_SRC := $(filter-out $(LAB_SRC),$(wildcard fcgi/*.c))
+SIM_SRC := $(wildcard tests/sim/*.c)
+TEST_SRC := $(wildcard tests/unit/test_*.c tests/contract/test_*.c)
+TOOL_SRC := $(wildcard tests/tool/*.c)
+HELPER_SRC := $(wildcard tests/helper/*.c)
+ALL_SRC := $(LIB_SRC) $(LAB_SRC) $(DARKROOM_SRC) $(SIM_SRC) $(TEST_SRC) \
+	$(TOOL_SRC) $(HELPER_SRC)
+HEADERS := $(wildcard lib/*.h lib/image/*.h fcgi/*.h tests/*/*.h)
+
+OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+LIB := $(BUILD)/libdarkroom.a
+PROGRAMS := $(if $(DARKROOM_SRC),$(BUILD)/darkroom) \
+	$(if $(wildcard $(LAB_SRC)),$(BUILD)/darkroom-lab)
+SIM := $(if $(SIM_SRC),$(BUILD)/line-sim)
+TESTS := $(patsubst %.c,$(BUILD)/%,$(TEST_SRC))
+TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SRC))
+
+.PHONY: all tests check test run demo lint format hdr-check clean install
+all: $(PROGRAMS)
+tests: all $(SIM) $(TESTS) $(TOOLS)
+
+# A change of flags rebuilds everything.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(BUILD)
+	@echo '$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL)' | \
+		cmp -s - $@ || \
+		echo '$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL)' > $@
+FORCE:
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
+
+$(LIB): $(call OBJ,$(LIB_SRC))
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/darkroom: $(call OBJ,$(DARKROOM_SRC)) $(LIB)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_WORKER) $(LIBS_FCGI)
+
+$(BUILD)/darkroom-lab: $(call OBJ,$(LAB_SRC)) $(LIB)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_LAB)
+
+$(BUILD)/line-sim: $(call OBJ,$(SIM_SRC)) $(LIB)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_SIM)
+
+$(TESTS): $(BUILD)/%: $(BUILD)/obj/%.o $(call OBJ,$(HELPER_SRC)) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_TEST) $(LIBS_WORKER) $(LIBS_LAB) \
+		-lmicrohttpd
+
+$(TOOLS): $(BUILD)/%: $(BUILD)/obj/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_WORKER) $(LIBS_LAB)
+
+-include $(patsubst %.o,%.d,$(call OBJ,$(ALL_SRC)))
+
+check: tests
+	BUILD=$(BUILD) scripts/check
+
+test:
+	BUILD=$(BUILD) SANITIZE=$(SANITIZE) scripts/test
+
+run:
+	scripts/run
+
+demo:
+	scripts/run --once
+
+lint:
+	scripts/lint
+
+format:
+	clang-format -i $(ALL_SRC) $(HEADERS)
+
+# Every header compiles by itself.
+hdr-check:
+	@for header in $(HEADERS); do \
+		printf '#include "%s"\ntypedef int not_empty;\n' $$header | \
+		$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -I. -fsyntax-only -x c - || \
+		exit 1; done
+
+clean:
+	rm -rf $(BUILD)

@@ -1,0 +1,103 @@
+/*
+ * http.h: HTTP requests on the engine thread, many at once, none blocking; the
+ * only user of libcurl. Knows nothing of LINE.
+ *
+ *   struct http_request r = {.method = "GET", .url = url, ...};
+ *   http_start(http, &r, &transfer);
+ *     ... on_head, on_body as they come ...
+ *     ... on_done exactly once and last, unless http_cancel() was called
+ *
+ * One curl multi handle per process, driven by curl_multi_socket_action from
+ * the loop (architecture-study 5: at 1,000 slow transfers 7 % of a core against
+ * 69-98 % for curl_multi_poll). Connections are kept and HTTP/2 is used where
+ * the server offers it over TLS.
+ *
+ * Rules for callbacks: bytes are borrowed for the call; a callback may start,
+ * pause and resume transfers and may cancel any, its own included, after which
+ * no further callback of that transfer comes. on_done must not cancel its own
+ * transfer: it is already over.
+ *
+ * A transfer is the engine's from http_start() until on_done begins or
+ * http_cancel() returns.
+ */
+#ifndef DARKROOM_HTTP_H
+#define DARKROOM_HTTP_H
+
+#include "limits.h"
+#include "loop.h"
+
+struct http;
+struct http_transfer;
+
+/* The answer's head. `content_length` is -1 when not given. */
+struct http_head {
+    int status;             /* 100..599; 1xx are not reported */
+    int64_t content_length; /* bytes, or -1 */
+    int64_t retry_after_s;  /* Retry-After in seconds (delta form), or -1 */
+    char request_id[64];    /* x-line-request-id, or "" */
+};
+
+enum http_body_answer {
+    HTTP_BODY_OK,    /* taken, go on */
+    HTTP_BODY_PAUSE, /* not taken: the same bytes come again after resume */
+    HTTP_BODY_ABORT, /* stop: on_done follows with STATUS_CUT */
+};
+
+/*
+ * What became of a transfer. `status` is about the transport alone:
+ *   OK         a whole answer was received; look at head.status
+ *   TOO_LARGE  the body went over max_bytes
+ *   CUT        it ended before content_length, or a callback aborted it
+ *   TIMEOUT    total time or low speed
+ *   NETWORK    no connection, TLS failure, protocol error
+ *   NO_MEMORY
+ */
+struct http_result {
+    enum status status;
+    bool sent;             /* the request may have reached the server */
+    struct http_head head; /* head.status 0 when no answer came */
+    int64_t body_bytes;
+    int64_t elapsed_ms;
+    const char *error; /* curl's words, "" when OK; borrowed for the call */
+};
+
+struct http_request {
+    const char *method;         /* "GET" or "POST" */
+    const char *url;            /* http(s); redirects are never followed */
+    const char *const *headers; /* "Name: value" lines, NULL-terminated */
+    const char *body;           /* POST; copied by http_start() */
+    size_t body_len;
+    int64_t timeout_ms; /* whole transfer */
+    int64_t max_bytes;  /* of the body, whatever the length header says */
+    void *arg;
+    void (*on_head)(void *arg, const struct http_head *head); /* optional */
+    /* Optional; without it the body is read and dropped. */
+    enum http_body_answer (*on_body)(void *arg, const char *bytes, size_t len);
+    void (*on_done)(void *arg, const struct http_result *result);
+};
+
+struct http_options {
+    const char *user_agent;
+    const char *ca_file; /* PEM, or NULL for the system's */
+};
+
+/* `loop` outlives it. The strings in options are copied. */
+enum status http_new(struct http **out, struct loop *loop,
+                     const struct http_options *options) MUST_CHECK;
+
+/* Cancels what is under way (no callbacks) and closes all connections. */
+void http_free(struct http *http);
+
+/* Nothing of `request` is kept but arg and the callbacks. On failure no
+ * callback comes. Callbacks never run from inside http_start(). */
+enum status http_start(struct http *http, const struct http_request *request,
+                       struct http_transfer **out) MUST_CHECK;
+
+/* No callback of it comes after; the struct is gone. */
+void http_cancel(struct http_transfer *transfer);
+
+/* Continues a paused transfer; on_body comes from the loop, not from inside
+ * this call. Nothing if it is not paused. */
+void http_resume(struct http_transfer *transfer);
+
+#endif

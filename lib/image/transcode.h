@@ -1,0 +1,115 @@
+/*
+ * transcode.h: the one door to the normalizer. Bytes of a picture are pushed in
+ * as they come; PNG bytes of the original and of the preview come out through
+ * two sinks while they do.
+ *
+ *   transcode_new(&t, &options, &sinks);
+ *   while (there are bytes) {
+ *       status = transcode_push(t, bytes, len);         MORE: send the next
+ *       while (status == STATUS_AGAIN)                  AGAIN: work is left,
+ *           status = transcode_run(t);                  other work may go first
+ *   }
+ *   status = transcode_end(t);                          input is complete
+ *   while (status == STATUS_AGAIN)
+ *       status = transcode_run(t);
+ *   if (status == STATUS_OK)
+ *       report = transcode_report(t);
+ *   transcode_free(t);
+ *
+ * Answers of push, run and end:
+ *   MORE   everything given was taken, send more or call transcode_end()
+ *   AGAIN  a slice of CPU time is used up; call transcode_run() until it
+ *          answers something else. Pushing or ending before that is a BUG.
+ *   OK     done: both outputs are complete. After a push it means that the
+ *          picture ended before its file did; later pushes are swallowed and
+ *          answer OK again. transcode_end() answers OK or AGAIN, never MORE.
+ *   else   the picture cannot be used, or a sink failed (its own status comes
+ *          back). Errors stick: every later call gives the same one.
+ *
+ * Memory: constant for baseline JPEG and non-interlaced PNG whatever the
+ * dimensions; progressive JPEG, interlaced PNG and orientations 3 to 8 need
+ * whole-picture buffers, which are computed from the header and checked against
+ * memory_max_bytes before anything is allocated. Bytes given to push are
+ * borrowed for the call; what must be kept is copied.
+ *
+ * One call works at most about 5 ms, so a caller can share one thread among
+ * many pictures. Not thread safe; each picture has its own struct.
+ *
+ * The outputs hold IHDR, PLTE, tRNS, IDAT, IEND and nothing else. Orientation
+ * is baked in. Sizes: original <= original_max_bytes and preview <=
+ * preview_max_bytes for every input, by arithmetic (performance-study 6).
+ */
+#ifndef DARKROOM_IMAGE_TRANSCODE_H
+#define DARKROOM_IMAGE_TRANSCODE_H
+
+#include "../base.h"
+#include "../status.h"
+
+enum image_type {
+    IMAGE_TYPE_UNKNOWN,
+    IMAGE_TYPE_JPEG,
+    IMAGE_TYPE_PNG,
+};
+
+/* All must be set; transcode_options_default() fills them from limits.h. */
+struct transcode_options {
+    size_t input_max_bytes;
+    size_t original_max_bytes;
+    size_t preview_max_bytes;
+    size_t memory_max_bytes; /* whole-picture buffers, all together */
+    size_t chunk_max_bytes;  /* largest PNG chunk that must be held */
+    uint64_t pixels_max;
+    uint32_t width_max_px;
+    uint32_t height_max_px;
+    uint32_t preview_side_max_px; /* longer side of the preview */
+    uint32_t scans_max;           /* progressive JPEG */
+};
+
+/* Takes all `len` bytes or fails; the status comes back from push/run/end.
+ * Bytes are borrowed for the call. */
+typedef enum status transcode_sink_fn(void *arg, const uint8_t *bytes,
+                                      size_t len);
+
+struct transcode_sinks {
+    transcode_sink_fn *original;
+    void *original_arg;
+    transcode_sink_fn *preview; /* not called if preview_is_original */
+    void *preview_arg;
+};
+
+/* Fields are 0 until they are known; source fields are known once
+ * source_width_px is not 0, which is before the first pixel is decoded. */
+struct transcode_report {
+    enum image_type source_type;
+    uint32_t source_width_px, source_height_px; /* as stored, not rotated */
+    uint8_t orientation;                        /* 1 to 8 */
+    bool progressive;         /* progressive JPEG or interlaced PNG */
+    bool preview_is_original; /* one file serves as both */
+    uint32_t original_width_px, original_height_px;
+    uint32_t preview_width_px, preview_height_px;
+    uint64_t input_bytes, original_bytes, preview_bytes;
+};
+
+struct transcode;
+
+void transcode_options_default(struct transcode_options *options);
+
+/* `options` and `sinks` are copied; the sinks' args are borrowed until
+ * transcode_free(). */
+enum status transcode_new(struct transcode **out,
+                          const struct transcode_options *options,
+                          const struct transcode_sinks *sinks) MUST_CHECK;
+void transcode_free(struct transcode *t);
+
+enum status transcode_push(struct transcode *t, const uint8_t *bytes,
+                           size_t len) MUST_CHECK;
+enum status transcode_run(struct transcode *t) MUST_CHECK;
+enum status transcode_end(struct transcode *t) MUST_CHECK;
+
+/* Valid until transcode_free(); fills up as the picture is read. */
+const struct transcode_report *transcode_report(const struct transcode *t);
+
+/* "jpeg", "png" or "unknown". */
+const char *image_type_name(enum image_type type);
+
+#endif

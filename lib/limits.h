@@ -1,0 +1,75 @@
+/*
+ * limits.h: every ceiling of the project, in one place. A buffer, a count or a
+ * time that can be driven from outside has its bound here and nowhere else.
+ * What an operator may change is a setting (config.h) whose default is here.
+ */
+#ifndef DARKROOM_LIMITS_H
+#define DARKROOM_LIMITS_H
+
+/* ---- webhook: LINE publishes no bounds (line-platform 1.1), these are ours */
+#define WEBHOOK_BODY_MAX_BYTES (1024 * 1024)
+#define WEBHOOK_EVENTS_MAX 512
+#define JSON_DEPTH_MAX 32
+#define JSON_STRING_MAX_BYTES (64 * 1024)
+
+/* ---- fields of an event; a longer one makes the event malformed */
+#define CHANNEL_NAME_MAX 32 /* [0-9a-z_-] */
+#define EVENT_ID_MAX 64     /* ULID of 26, line-platform 1.5 */
+#define MESSAGE_ID_MAX 64   /* opaque [0-9A-Za-z_-], line-platform 2.1 */
+#define REPLY_TOKEN_MAX 128 /* 32 today, length not promised */
+#define SOURCE_ID_MAX 64    /* 33 today */
+#define SECRET_MAX 512      /* channel secret, access token: opaque */
+#define TOKEN_MAX 4096      /* access token; stateless ones are long */
+
+/* ---- jobs */
+#define JOB_ATTEMPTS_MAX 12
+#define JOB_REASON_MAX 160        /* text of a receipt */
+#define REPLY_TOKEN_LIFE_MS 60000 /* line-platform 4.1 */
+#define LEASE_MS 30000
+#define LEASE_RENEW_MS 10000
+#define QUEUE_POLL_MS 250     /* how late another worker sees a due job */
+#define QUEUE_BATCH_MAX 256   /* requests in one transaction */
+#define QUEUE_DEPTH_MAX 20000 /* unfinished jobs; above it: 503 */
+#define QUEUE_WAIT_MS 1500    /* an acceptor's patience; LINE's is 2 s */
+
+/* ---- HTTP client */
+#define HTTP_CONNECT_TIMEOUT_MS 5000
+#define HTTP_API_TIMEOUT_MS 10000
+#define HTTP_CONTENT_TIMEOUT_MS 50000
+#define HTTP_LOW_SPEED_BYTES 1024 /* bytes/s, over HTTP_LOW_SPEED_SECONDS */
+#define HTTP_LOW_SPEED_SECONDS 15
+#define HTTP_RESPONSE_MAX_BYTES (64 * 1024) /* of an API answer */
+#define HTTP_CONNECTIONS_PER_HOST 8
+#define HTTP_STREAMS_PER_CONNECTION 128
+#define HTTP_BUFFER_BYTES (16 * 1024)
+
+/* ---- pictures */
+#define IMAGE_INPUT_MAX_BYTES (50 * 1024 * 1024)
+#define IMAGE_PIXELS_MAX 100000000 /* 100 MP */
+#define IMAGE_SIDE_MAX 65535
+#define IMAGE_SCANS_MAX 100                 /* progressive JPEG */
+#define IMAGE_CHUNK_MAX_BYTES (1024 * 1024) /* one PNG chunk we must keep */
+#define IMAGE_MEMORY_MAX_BYTES (256 * 1024 * 1024)
+#define ORIGINAL_MAX_BYTES 10000000 /* line-platform 5: 10 MB */
+#define PREVIEW_MAX_BYTES 1000000   /* line-platform 5: 1 MB */
+#define PREVIEW_SIDE_MAX_PX 1024
+
+/* ---- lab: the jailed decoder process */
+#define LAB_STREAMS_MAX 4            /* decoded at once by one lab */
+#define LAB_CHUNK_BYTES (16 * 1024)  /* one DATA message */
+#define LAB_WINDOW_BYTES (64 * 1024) /* credit of a stream */
+#define LAB_STALL_MS 10000           /* no sign of life while it has work */
+#define LAB_ADDRESS_SPACE_BYTES (1024L * 1024 * 1024)
+#define LAB_LABS_MAX 16
+#define SPILL_MEMORY_BYTES (64 * 1024) /* of a waiting transfer, in memory */
+
+/* ---- worker */
+#define ACCEPTORS_DEFAULT 4
+#define ACCEPTORS_MAX 64
+#define TRANSFERS_DEFAULT 64
+#define TRANSFERS_MAX 1000
+#define DRAIN_MS 8000 /* SIGTERM to exit */
+#define CHANNELS_MAX 256
+#define CHANNEL_SECRETS_MAX 4
+
+#endif

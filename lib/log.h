@@ -1,0 +1,66 @@
+/*
+ * log.h: one line per state change, in logfmt, to standard error.
+ *
+ *   log_set_level(LOG_LEVEL_INFO);
+ *   LOG(INFO, "fetched", LOG_STR("job", id), LOG_INT("bytes", n));
+ *
+ *   ts=2026-11-22T10:00:00.123Z level=info pid=71 event=fetched job=6f0c
+ * bytes=9
+ *
+ * A line is written with a single write(2), so lines of several threads and
+ * processes do not mix. Values are quoted and escaped where needed; a line is
+ * cut at LOG_LINE_MAX bytes. Never pass a secret or a token: this module does
+ * not know which values are.
+ *
+ * The level is the only state and is set before threads start.
+ */
+#ifndef DARKROOM_LOG_H
+#define DARKROOM_LOG_H
+
+#include "base.h"
+
+#define LOG_LINE_MAX 2048
+
+enum log_level {
+    LOG_LEVEL_ERROR,
+    LOG_LEVEL_WARN,
+    LOG_LEVEL_INFO,
+    LOG_LEVEL_DEBUG,
+};
+
+enum log_kind { LOG_KIND_END, LOG_KIND_STR, LOG_KIND_INT };
+
+struct log_field {
+    enum log_kind kind;
+    const char *key; /* [a-z_]+ */
+    const char *str; /* borrowed for the call */
+    int64_t num;
+};
+
+#define LOG_STR(k, v)                                                          \
+    {                                                                          \
+        LOG_KIND_STR, (k), (v), 0                                              \
+    }
+#define LOG_INT(k, v)                                                          \
+    {                                                                          \
+        LOG_KIND_INT, (k), NULL, (int64_t)(v)                                  \
+    }
+#define LOG_END                                                                \
+    {                                                                          \
+        LOG_KIND_END, NULL, NULL, 0                                            \
+    }
+
+/* At least one field: an event without a fact is not worth a line. */
+#define LOG(level, event, ...)                                                 \
+    log_write(LOG_LEVEL_##level, (event),                                      \
+              (const struct log_field[]){__VA_ARGS__, LOG_END})
+
+/* `level` by its name ("error", "warn", "info", "debug"); false if unknown. */
+bool log_level_parse(const char *name, enum log_level *level);
+
+void log_set_level(enum log_level level);
+
+void log_write(enum log_level level, const char *event,
+               const struct log_field *fields);
+
+#endif

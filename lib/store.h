@@ -1,0 +1,66 @@
+/*
+ * store.h: where published pictures live; the contract and its backends.
+ *
+ *   store_begin(store, &file)          an empty temporary file: file.fd
+ *     ... the lab writes into file.fd ...
+ *   store_publish(store, &file, name)  durable under its name, visible at once
+ *   store_discard(store, &file)        instead of publishing
+ *
+ * Publishing is atomic: a reader sees the whole file or none. It replaces a
+ * file of that name, so a repeated job overwrites itself with the same bytes.
+ * All calls block (files, fsync): they belong on offload threads. One
+ * store_file has one user at a time; the store itself is safe for any thread.
+ *
+ * Names come from store_name(): two levels, unguessable without the name key,
+ * the same for the same picture, so a file can be found from the message id
+ * alone.
+ */
+#ifndef DARKROOM_STORE_H
+#define DARKROOM_STORE_H
+
+#include "job.h"
+
+#define STORE_NAME_KEY_BYTES 32
+
+struct store;
+
+struct store_file {
+    int fd; /* read-write; -1 when there is no file */
+    char temp_name[64];
+};
+
+/* Opens "dir:PATH", made if missing; leftovers of dead workers are swept.
+ * `why` receives words for people on failure. */
+enum status store_open(struct store **out, const char *url, char *why,
+                       size_t why_size) MUST_CHECK;
+void store_close(struct store *store);
+
+enum status store_begin(struct store *store,
+                        struct store_file *file) MUST_CHECK;
+
+/* File and directories are synced; mode 0644. The descriptor is closed either
+ * way. On failure the temporary file is gone. */
+enum status store_publish(struct store *store, struct store_file *file,
+                          const char *name) MUST_CHECK;
+
+/* Nothing if there is no file. */
+void store_discard(struct store *store, struct store_file *file);
+
+/* OK also when it is not there. */
+enum status store_remove(struct store *store, const char *name) MUST_CHECK;
+
+/* NO_SPACE when less than 5 % (and 64 MB) of blocks or 5 % of inodes are
+ * free, so that a webhook is refused before it is accepted. */
+enum status store_check_space(struct store *store) MUST_CHECK;
+
+/* Reads the name key from `path`, making it (0600, random) on first use. */
+enum status store_name_key(const char *path,
+                           uint8_t key[STORE_NAME_KEY_BYTES]) MUST_CHECK;
+
+/* "xx/yyyy...y.png" and "xx/yyyy...y.p.png" (preview): base32 of
+ * HMAC-SHA256(key, channel '\0' message_id). */
+enum status store_name(const uint8_t key[STORE_NAME_KEY_BYTES],
+                       const char *channel, const char *message_id,
+                       bool preview, char *name, size_t size) MUST_CHECK;
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * webhook.h: LINE's webhook request, verified and parsed. Pure: no I/O.
+ *
+ *   webhook_verify(secrets, n, body, len, signature)   over the raw bytes
+ *   webhook_parse(body, len, &webhook)
+ *     ... webhook.events[0..count) ...
+ *   webhook_release(&webhook)
+ *
+ * Unknown fields, event types and enum values, any order and white space are
+ * tolerated (line-platform 1.1); events of no interest are counted and left
+ * out. Safe from any thread.
+ */
+#ifndef DARKROOM_WEBHOOK_H
+#define DARKROOM_WEBHOOK_H
+
+#include "job.h"
+
+enum webhook_event_kind {
+    WEBHOOK_IMAGE, /* line-platform 2.1 with contentProvider.type "line" */
+};
+
+struct webhook_event {
+    enum webhook_event_kind kind;
+    bool redelivery;
+    char event_id[EVENT_ID_MAX + 1];
+    char message_id[MESSAGE_ID_MAX + 1]; /* [0-9A-Za-z_-]+ */
+    char reply_token[REPLY_TOKEN_MAX + 1];
+    enum job_source source;
+    char source_id[SOURCE_ID_MAX + 1];
+    int64_t timestamp_ms;
+};
+
+struct webhook {
+    char destination[SOURCE_ID_MAX + 1];
+    struct webhook_event *events; /* the wanted ones, in order */
+    size_t count;
+    size_t total; /* events in the body, wanted or not */
+};
+
+/*
+ * OK if `signature` (the x-line-signature header, may be NULL) is the base64
+ * HMAC-SHA256 of the body under one of the secrets; else BAD_SIGNATURE. Every
+ * secret is tried and compared in constant time (line-platform 1.2).
+ */
+enum status webhook_verify(const char *const *secrets, size_t count,
+                           const void *body, size_t len,
+                           const char *signature) MUST_CHECK;
+
+/* BAD_INPUT: not JSON, not a webhook, or a wanted event without the fields it
+ * needs. TOO_LARGE: beyond a bound of limits.h. Nothing to release then. */
+enum status webhook_parse(const void *body, size_t len,
+                          struct webhook *webhook) MUST_CHECK;
+void webhook_release(struct webhook *webhook);
+
+#endif
