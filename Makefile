@@ -9,6 +9,7 @@
 # SANITIZE=list   gcc sanitizers; gets a build directory of its own
 # ISAL=0          without ISA-L: zlib does the deflating
 # WERROR=0        warnings are not errors
+# V=1             show the commands
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -18,7 +19,7 @@ VERSION := 0.1.0
 SANITIZE ?=
 ISAL ?= 1
 WERROR ?= 1
-empty :=
+V ?= 0
 comma := ,
 BUILD ?= build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 
@@ -66,6 +67,8 @@ SIM := $(if $(SIM_SRC),$(BUILD)/line-sim)
 TESTS := $(patsubst %.c,$(BUILD)/%,$(TEST_SRC))
 TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SRC))
 
+say = $(if $(filter 0,$(V)),@printf '  %-4s %s\n' $(1) $(2);)
+
 .PHONY: all tests check test run demo lint format hdr-check clean install
 all: $(PROGRAMS)
 tests: all $(SIM) $(TESTS) $(TOOLS)
@@ -80,29 +83,30 @@ FORCE:
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
+	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) \
+		-MMD -MP -MF $(@:.o=.d) -c -o $@ $<
 
 $(LIB): $(call OBJ,$(LIB_SRC))
-	rm -f $@
-	$(AR) rcs $@ $^
+	@rm -f $@
+	$(call say,AR,$@)$(AR) rcs $@ $^
 
 $(BUILD)/darkroom: $(call OBJ,$(DARKROOM_SRC)) $(LIB)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_WORKER) $(LIBS_FCGI)
+	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_WORKER) $(LIBS_FCGI)
 
 $(BUILD)/darkroom-lab: $(call OBJ,$(LAB_SRC)) $(LIB)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_LAB)
+	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_LAB)
 
 $(BUILD)/line-sim: $(call OBJ,$(SIM_SRC)) $(LIB)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_SIM)
+	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_SIM)
 
 $(TESTS): $(BUILD)/%: $(BUILD)/obj/%.o $(call OBJ,$(HELPER_SRC)) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_TEST) $(LIBS_WORKER) $(LIBS_LAB) \
+	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_TEST) $(LIBS_WORKER) $(LIBS_LAB) \
 		-lmicrohttpd
 
 $(TOOLS): $(BUILD)/%: $(BUILD)/obj/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_WORKER) $(LIBS_LAB)
+	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_WORKER) $(LIBS_LAB)
 
 -include $(patsubst %.o,%.d,$(call OBJ,$(ALL_SRC)))
 

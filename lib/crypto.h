@@ -2,7 +2,7 @@
  * crypto.h: the few primitives darkroom needs from libcrypto.
  *
  * Any thread. Functions that return a status fail only with NO_MEMORY or BUG
- * (the library refused the algorithm).
+ * (the library refused the algorithm), crypto_random() also with IO.
  */
 #ifndef DARKROOM_CRYPTO_H
 #define DARKROOM_CRYPTO_H

@@ -43,7 +43,7 @@ enum json_kind {
 };
 
 struct json_step {
-    char key[48];  /* of an object member; cut when longer; "" in an array */
+    char key[48];  /* of a member; "" in an array, and for a longer key */
     int64_t index; /* of an array element; -1 in an object */
 };
 
