@@ -1,0 +1,236 @@
+/*
+ * webhook: the signed bodies of line-platform 2.4 as vectors, then what people
+ * and other programs may send.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "buf.h"
+#include "webhook.h"
+#include "webhook_vectors.h"
+
+static enum status verify(const char *secret, const char *body,
+                          const char *signature)
+{
+    return webhook_verify(&secret, 1, body, strlen(body), signature);
+}
+
+static void test_signatures_of_all_vectors(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(webhook_vectors); i++) {
+        const struct webhook_vector *v = &webhook_vectors[i];
+
+        assert_int_equal(verify(VECTOR_SECRET, v->body, v->signature),
+                         STATUS_OK);
+    }
+}
+
+static void test_published_signature(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        verify("8c570fa6dd201bb328f1c1eac23a96d8",
+               "{\"destination\":\"U8e742f61d673b39c7fff3cecb7536ef0\","
+               "\"events\":[]}",
+               "GhRKmvmHys4Pi8DxkF4+EayaH0OqtJtaZxgTD9fMDLs="),
+        STATUS_OK);
+}
+
+static void test_wrong_signatures(void **state)
+{
+    const struct webhook_vector *v = &webhook_vectors[1];
+    char *body = strdup(v->body);
+
+    (void)state;
+    assert_int_equal(verify(VECTOR_SECRET, v->body, NULL),
+                     STATUS_BAD_SIGNATURE);
+    assert_int_equal(verify(VECTOR_SECRET, v->body, ""), STATUS_BAD_SIGNATURE);
+    assert_int_equal(
+        verify(VECTOR_SECRET, v->body, webhook_vectors[0].signature),
+        STATUS_BAD_SIGNATURE);
+    assert_int_equal(verify("another", v->body, v->signature),
+                     STATUS_BAD_SIGNATURE);
+    body[strlen(body) / 2] ^= 1;
+    assert_int_equal(verify(VECTOR_SECRET, body, v->signature),
+                     STATUS_BAD_SIGNATURE);
+    free(body);
+}
+
+static void test_any_of_several_secrets(void **state)
+{
+    const struct webhook_vector *v = &webhook_vectors[1];
+    const char *secrets[] = {"old", VECTOR_SECRET};
+
+    (void)state;
+    assert_int_equal(
+        webhook_verify(secrets, 2, v->body, strlen(v->body), v->signature),
+        STATUS_OK);
+    assert_int_equal(
+        webhook_verify(secrets, 1, v->body, strlen(v->body), v->signature),
+        STATUS_BAD_SIGNATURE);
+    assert_int_equal(
+        webhook_verify(secrets, 0, v->body, strlen(v->body), v->signature),
+        STATUS_BAD_SIGNATURE);
+}
+
+/* How many events each vector holds, and how many of them are wanted. */
+static void test_parse_of_all_vectors(void **state)
+{
+    static const struct {
+        size_t total, wanted;
+    } expected[] = {{0, 0}, {1, 1}, {3, 2}, {1, 1}, {1, 0},
+                    {1, 0}, {1, 0}, {1, 0}, {1, 0}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(webhook_vectors); i++) {
+        const char *body = webhook_vectors[i].body;
+        struct webhook webhook;
+
+        assert_int_equal(webhook_parse(body, strlen(body), &webhook),
+                         STATUS_OK);
+        assert_string_equal(webhook.destination,
+                            "U0123456789abcdef0123456789abcdef");
+        assert_int_equal(webhook.total, expected[i].total);
+        assert_int_equal(webhook.count, expected[i].wanted);
+        webhook_release(&webhook);
+    }
+}
+
+static void test_fields_of_an_image(void **state)
+{
+    const char *body = webhook_vectors[3].body;
+    struct webhook webhook;
+    const struct webhook_event *event;
+
+    (void)state;
+    assert_int_equal(webhook_parse(body, strlen(body), &webhook), STATUS_OK);
+    event = &webhook.events[0];
+    assert_int_equal(event->kind, WEBHOOK_IMAGE);
+    assert_true(event->redelivery);
+    assert_string_equal(event->event_id, "01K2A0000000000000000000A1");
+    assert_string_equal(event->message_id, "600000000000000001");
+    assert_string_equal(event->reply_token, "11112222333344445555666677778888");
+    assert_int_equal(event->source, JOB_SOURCE_USER);
+    assert_string_equal(event->source_id, "Uaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+    assert_true(event->timestamp_ms == 1790000000123);
+    webhook_release(&webhook);
+}
+
+#define IMAGE_EVENT(token, id, more)                                           \
+    "{\"events\":[{\"type\":\"message\",\"webhookEventId\":\"E1\","            \
+    "\"replyToken\":\"" token                                                  \
+    "\",\"source\":{\"type\":\"group\","                                       \
+    "\"groupId\":\"C1\",\"userId\":\"U1\"},\"message\":{\"type\":\"image\","   \
+    "\"id\":" id ",\"contentProvider\":{\"type\":\"line\"}}" more "}]}"
+
+/* Parses and tells how many events are wanted, or -1 on BAD_INPUT. */
+static int wanted_of(const char *body)
+{
+    struct webhook webhook;
+    enum status status = webhook_parse(body, strlen(body), &webhook);
+    int wanted;
+
+    if (status == STATUS_BAD_INPUT)
+        return -1;
+    assert_int_equal(status, STATUS_OK);
+    wanted = (int)webhook.count;
+    webhook_release(&webhook);
+    return wanted;
+}
+
+static void test_odd_events(void **state)
+{
+    (void)state;
+    assert_int_equal(wanted_of(IMAGE_EVENT("t", "\"1\"", "")), 1);
+    /* message ids are opaque, but never a path */
+    assert_int_equal(wanted_of(IMAGE_EVENT("t", "\"../1\"", "")), -1);
+    assert_int_equal(wanted_of(IMAGE_EVENT("t", "\"\"", "")), -1);
+    assert_int_equal(wanted_of(IMAGE_EVENT("t", "17", "")), -1);
+    assert_int_equal(wanted_of(IMAGE_EVENT("t", "\"a\\u0000b\"", "")), -1);
+    /* Verify's dummies of old, and standby */
+    assert_int_equal(
+        wanted_of(IMAGE_EVENT("00000000000000000000000000000000", "\"1\"", "")),
+        0);
+    assert_int_equal(
+        wanted_of(IMAGE_EVENT("ffffffffffffffffffffffffffffffff", "\"1\"", "")),
+        0);
+    assert_int_equal(
+        wanted_of(IMAGE_EVENT("t", "\"1\"", ",\"mode\":\"standby\"")), 0);
+    assert_int_equal(wanted_of(IMAGE_EVENT("", "\"1\"", "")), -1);
+    /* fields nobody knows yet, where ours are expected */
+    assert_int_equal(
+        wanted_of(IMAGE_EVENT("t", "\"1\"", ",\"x\":{\"type\":[1,{}]}")), 1);
+    assert_int_equal(wanted_of("{\"events\":[{\"type\":7},null,[],\"x\"]}"), 0);
+}
+
+static void test_not_a_webhook(void **state)
+{
+    static const char *const bodies[] = {
+        "",  "[]", "null", "{}",   "{\"events\":{}}",  "{\"events\":null}",
+        "x", "{",  "[[",   "true", "[{\"events\":[]}]"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(bodies); i++)
+        assert_int_equal(wanted_of(bodies[i]), -1);
+}
+
+static void test_bounds(void **state)
+{
+    struct webhook webhook;
+    struct buf body;
+
+    (void)state;
+    buf_init(&body, 2 * WEBHOOK_BODY_MAX_BYTES);
+    assert_int_equal(buf_append_str(&body, "{\"events\":["), STATUS_OK);
+    for (size_t i = 0; i < WEBHOOK_EVENTS_MAX; i++)
+        assert_int_equal(buf_append_str(&body, "{},"), STATUS_OK);
+    assert_int_equal(buf_append_str(&body, "{}]}"), STATUS_OK);
+    assert_int_equal(webhook_parse(body.data, body.len, &webhook),
+                     STATUS_TOO_LARGE);
+    buf_clear(&body);
+    for (size_t i = 0; i <= WEBHOOK_BODY_MAX_BYTES; i++)
+        assert_int_equal(buf_append(&body, " ", 1), STATUS_OK);
+    assert_int_equal(webhook_parse(body.data, body.len, &webhook),
+                     STATUS_TOO_LARGE);
+    buf_release(&body);
+}
+
+/* Every prefix of a good body is refused, none is read past its end: the bytes
+ * are in a block of exactly that size, which the sanitizer watches. */
+static void test_cut_bodies(void **state)
+{
+    const char *body = webhook_vectors[2].body;
+    struct webhook webhook;
+
+    (void)state;
+    for (size_t len = 0; len < strlen(body); len++) {
+        char *cut = malloc(len + 1);
+
+        assert_non_null(cut);
+        memcpy(cut, body, len);
+        assert_int_equal(webhook_parse(cut, len, &webhook), STATUS_BAD_INPUT);
+        free(cut);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_signatures_of_all_vectors),
+        cmocka_unit_test(test_published_signature),
+        cmocka_unit_test(test_wrong_signatures),
+        cmocka_unit_test(test_any_of_several_secrets),
+        cmocka_unit_test(test_parse_of_all_vectors),
+        cmocka_unit_test(test_fields_of_an_image),
+        cmocka_unit_test(test_odd_events),
+        cmocka_unit_test(test_not_a_webhook),
+        cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_cut_bodies),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
