@@ -6,15 +6,15 @@
  *   queue_thread_start(&qt, &options);
  *   queue_thread_put(qt, jobs, n)            acceptor: returns when durable
  *   queue_thread_submit(qt, &change)         engine: change.done on the loop
- *   queue_thread_set_room(qt, slots)         engine: how many jobs it can take
- *   queue_thread_stop(qt); queue_thread_free(qt);
+ *   queue_thread_add_room(qt, n)             engine: it can take n jobs more
+ *   queue_thread_quiesce(qt); queue_thread_free(qt);
  *
  * Room: while the engine has room, new jobs are inserted already leased to this
  * worker and handed to on_claimed with no claim transaction; beyond it they are
  * stored READY. Whenever there is room and something is due (its own or another
  * worker's, looked at when due and at most every QUEUE_POLL_MS), the thread
- * claims. Each job that on_claimed gets uses one unit of room; the engine sets
- * room anew when jobs end.
+ * claims. It starts without room; each job that on_claimed gets uses one unit,
+ * and the engine adds one when a job ends.
  */
 #ifndef DARKROOM_QUEUE_THREAD_H
 #define DARKROOM_QUEUE_THREAD_H
@@ -60,8 +60,8 @@ enum status queue_thread_put(struct queue_thread *qt, struct job *jobs,
  * backoff until the thread is stopped. */
 void queue_thread_submit(struct queue_thread *qt, struct queue_change *change);
 
-/* The loop's thread: how many more jobs the engine takes now. */
-void queue_thread_set_room(struct queue_thread *qt, size_t slots);
+/* Any thread: the engine can take this many jobs more. */
+void queue_thread_add_room(struct queue_thread *qt, size_t jobs);
 
 /* The loop's thread: the jobs in hand, whose leases are to be kept alive. The
  * thread copies the ids and extends by LEASE_MS in its next transaction. */
