@@ -32,6 +32,11 @@
 #define QUEUE_DEPTH_MAX 20000 /* unfinished jobs; above it: 503 */
 #define QUEUE_WAIT_MS 1500    /* an acceptor's patience; LINE's is 2 s */
 
+/* ---- store */
+#define STORE_FREE_MIN_BYTES (64L * 1024 * 1024)
+#define STORE_FREE_MIN_FILES 1000
+#define STORE_LEFTOVER_MS 3600000 /* age at which a temporary file is dead */
+
 /* ---- HTTP client */
 #define HTTP_CONNECT_TIMEOUT_MS 5000
 #define HTTP_API_TIMEOUT_MS 10000
@@ -44,14 +49,16 @@
 #define HTTP_BUFFER_BYTES (16 * 1024)
 
 /* ---- pictures */
-#define IMAGE_INPUT_MAX_BYTES (50 * 1024 * 1024)
-#define IMAGE_PIXELS_MAX 100000000 /* 100 MP */
+#define IMAGE_INPUT_MAX_BYTES 209715200        /* 200 MB, of the setting */
+#define IMAGE_INPUT_MAX_DEFAULT_BYTES 52428800 /* 50 MB */
+#define IMAGE_PIXELS_MAX 100000000             /* 100 MP */
 #define IMAGE_SIDE_MAX 65535
-#define IMAGE_SCANS_MAX 100                 /* progressive JPEG */
-#define IMAGE_CHUNK_MAX_BYTES (1024 * 1024) /* one PNG chunk we must keep */
-#define IMAGE_MEMORY_MAX_BYTES (256 * 1024 * 1024)
-#define ORIGINAL_MAX_BYTES 10000000 /* line-platform 5: 10 MB */
-#define PREVIEW_MAX_BYTES 1000000   /* line-platform 5: 1 MB */
+#define IMAGE_SCANS_MAX 100                  /* progressive JPEG */
+#define IMAGE_CHUNK_MAX_BYTES (1024 * 1024)  /* one PNG chunk we must keep */
+#define IMAGE_MEMORY_MAX_BYTES 805306368     /* 768 MB, of the setting */
+#define IMAGE_MEMORY_DEFAULT_BYTES 268435456 /* 256 MB */
+#define ORIGINAL_MAX_BYTES 10000000          /* line-platform 5: 10 MB */
+#define PREVIEW_MAX_BYTES 1000000            /* line-platform 5: 1 MB */
 #define PREVIEW_SIDE_MAX_PX 1024
 
 /* ---- lab: the jailed decoder process */

@@ -25,12 +25,30 @@
 struct store;
 
 struct store_file {
-    int fd; /* read-write; -1 when there is no file */
+    int fd; /* write-only; -1 when there is no file */
     char temp_name[64];
 };
 
-/* Opens "dir:PATH", made if missing; leftovers of dead workers are swept.
- * `why` receives words for people on failure. */
+struct store_ops {
+    const char *scheme; /* "dir" */
+    enum status (*open)(struct store **out, const char *path, char *why,
+                        size_t why_size);
+    void (*close)(struct store *store);
+    enum status (*begin)(struct store *store, struct store_file *file);
+    enum status (*publish)(struct store *store, struct store_file *file,
+                           const char *name);
+    void (*discard)(struct store *store, struct store_file *file);
+    enum status (*remove)(struct store *store, const char *name);
+    enum status (*check_space)(struct store *store);
+};
+
+/* First member of every backend's struct. */
+struct store {
+    const struct store_ops *ops;
+};
+
+/* Opens "dir:PATH", made if missing; leftovers of workers that died are swept.
+ * `why` receives words for people on failure: BAD_CONFIG, IO. */
 enum status store_open(struct store **out, const char *url, char *why,
                        size_t why_size) MUST_CHECK;
 void store_close(struct store *store);
@@ -49,8 +67,8 @@ void store_discard(struct store *store, struct store_file *file);
 /* OK also when it is not there. */
 enum status store_remove(struct store *store, const char *name) MUST_CHECK;
 
-/* NO_SPACE when less than 5 % (and 64 MB) of blocks or 5 % of inodes are
- * free, so that a webhook is refused before it is accepted. */
+/* NO_SPACE below STORE_FREE_MIN_BYTES or STORE_FREE_MIN_FILES, so that a
+ * webhook is refused before it is accepted. */
 enum status store_check_space(struct store *store) MUST_CHECK;
 
 /* Reads the name key from `path`, making it (0600, random) on first use. */
