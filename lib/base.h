@@ -124,18 +124,23 @@ static inline bool str_to_int64(const char *s, int64_t min, int64_t max,
     return true;
 }
 
-static inline int64_t clock_ms(clockid_t clock)
+static inline int64_t clock_us(clockid_t clock)
 {
     struct timespec ts;
 
     clock_gettime(clock, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
-/* Milliseconds that never jump: for delays inside one process. */
+/* Time that never jumps: for delays inside one process. */
+static inline int64_t mono_us(void)
+{
+    return clock_us(CLOCK_MONOTONIC);
+}
+
 static inline int64_t mono_ms(void)
 {
-    return clock_ms(CLOCK_MONOTONIC);
+    return mono_us() / 1000;
 }
 
 /*
@@ -144,7 +149,7 @@ static inline int64_t mono_ms(void)
  */
 static inline int64_t wall_ms(void)
 {
-    return clock_ms(CLOCK_REALTIME);
+    return clock_us(CLOCK_REALTIME) / 1000;
 }
 
 #endif

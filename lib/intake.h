@@ -1,0 +1,37 @@
+/*
+ * intake.h: from a webhook's bytes to jobs on stable storage: find the channel,
+ * verify, parse, refuse for now if the disk is short, queue.
+ *
+ * OK means that every wanted event of the body is durable (or was known), or
+ * that there is none: answer 200. Everything else means that nothing was
+ * accepted:
+ *
+ *   NOT_FOUND       no such channel            404
+ *   BAD_SIGNATURE   missing or wrong           401
+ *   BAD_INPUT       signed, but no webhook     400
+ *   TOO_LARGE                                  413
+ *   retry class     queue or disk              503, LINE may redeliver
+ *
+ * Blocks until the queue has committed. Safe from any number of threads.
+ */
+#ifndef DARKROOM_INTAKE_H
+#define DARKROOM_INTAKE_H
+
+#include "config.h"
+#include "queue_thread.h"
+#include "store.h"
+
+/* All are lent. */
+struct intake {
+    const struct config *config;
+    struct queue_thread *queue;
+    struct store *store;
+};
+
+/* `channel` is the name in the URL, "" for /webhook; `signature` may be NULL.
+ */
+enum status intake_accept(const struct intake *intake, const char *channel,
+                          const void *body, size_t len,
+                          const char *signature) MUST_CHECK;
+
+#endif

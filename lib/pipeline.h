@@ -1,0 +1,57 @@
+/*
+ * pipeline.h: the job state machine. Takes claimed jobs and brings each to its
+ * one outcome: content fetched and decoded while it comes, both files
+ * published, the reply posted, the result recorded in the queue.
+ *
+ *   pipeline_new(&pipeline, &parts, &options)
+ *   queue_thread_start(..., .on_claimed = pipeline_take, .arg = pipeline)
+ *   pipeline_start(pipeline, queue_thread)      it asks for work from now on
+ *   pipeline_drain(pipeline, on_idle, arg)      finish what takes seconds, hand
+ *                                               the rest back, call on_idle
+ *   pipeline_free(pipeline)
+ *
+ * All on the loop's thread. Nothing in it blocks: files are touched on offload
+ * threads, the queue by the queue thread, pixels in the lab.
+ */
+#ifndef DARKROOM_PIPELINE_H
+#define DARKROOM_PIPELINE_H
+
+#include "config.h"
+#include "lab.h"
+#include "line_api.h"
+#include "offload.h"
+#include "queue_thread.h"
+#include "store.h"
+
+struct pipeline;
+
+/* All are lent and outlive the pipeline. */
+struct pipeline_parts {
+    struct loop *loop;
+    struct offload *offload;
+    struct store *store;
+    struct lab *lab;
+    struct line_api *line;
+    const struct config *config;
+    const uint8_t *name_key; /* STORE_NAME_KEY_BYTES */
+};
+
+enum status pipeline_new(struct pipeline **out,
+                         const struct pipeline_parts *parts) MUST_CHECK;
+
+/* After drain; nothing may be in hand. */
+void pipeline_free(struct pipeline *pipeline);
+
+void pipeline_start(struct pipeline *pipeline, struct queue_thread *queue);
+
+/* A job leased to this worker (queue_thread_options.on_claimed). */
+void pipeline_take(void *pipeline, const struct job *job);
+
+/* on_idle comes once, from the loop, when no job is in hand any more. */
+void pipeline_drain(struct pipeline *pipeline, void (*on_idle)(void *arg),
+                    void *arg);
+
+/* Jobs in hand. */
+size_t pipeline_load(const struct pipeline *pipeline);
+
+#endif
