@@ -118,21 +118,27 @@ enum status atomicfile_read(const char *path, void *bytes, size_t size,
     return n < 0 ? STATUS_IO : STATUS_OK;
 }
 
+/* The mode is set apart from mkdir(2), which takes bits of the umask away. */
+static enum status make_directory(const char *path, mode_t mode)
+{
+    if (mkdir(path, mode) == 0)
+        return chmod(path, mode) == 0 ? STATUS_OK : status_from_errno(errno);
+    return errno == EEXIST ? STATUS_OK : status_from_errno(errno);
+}
+
 enum status atomicfile_make_directories(const char *path, mode_t mode)
 {
     char partial[PATH_BYTES];
+    enum status status = STATUS_OK;
 
     if (!str_copy(partial, sizeof(partial), path))
         return STATUS_BAD_CONFIG;
-    for (char *p = partial + 1; *p != '\0'; p++) {
+    for (char *p = partial + 1; *p != '\0' && status == STATUS_OK; p++) {
         if (*p != '/')
             continue;
         *p = '\0';
-        if (mkdir(partial, mode) < 0 && errno != EEXIST)
-            return status_from_errno(errno);
+        status = make_directory(partial, mode);
         *p = '/';
     }
-    if (mkdir(partial, mode) < 0 && errno != EEXIST)
-        return status_from_errno(errno);
-    return STATUS_OK;
+    return status == STATUS_OK ? make_directory(partial, mode) : status;
 }

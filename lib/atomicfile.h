@@ -26,7 +26,8 @@ enum status atomicfile_read(const char *path, void *bytes, size_t size,
 /* Syncs the directory that holds `path`. */
 enum status atomicfile_sync_parent(const char *path) MUST_CHECK;
 
-/* mkdir -p. Existing directories are left as they are. */
+/* mkdir -p with this mode whatever the umask. Existing directories are left as
+ * they are. */
 enum status atomicfile_make_directories(const char *path,
                                         mode_t mode) MUST_CHECK;
 

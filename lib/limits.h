@@ -8,6 +8,7 @@
 
 /* ---- webhook: LINE publishes no bounds (line-platform 1.1), these are ours */
 #define WEBHOOK_BODY_MAX_BYTES (1024 * 1024)
+#define REQUEST_DRAIN_MAX_BYTES (16 * 1024 * 1024)
 #define WEBHOOK_EVENTS_MAX 512
 #define JSON_DEPTH_MAX 32
 #define JSON_STRING_MAX_BYTES (64 * 1024)
@@ -75,7 +76,8 @@
 #define ACCEPTORS_MAX 64
 #define TRANSFERS_DEFAULT 64
 #define TRANSFERS_MAX 1000
-#define DRAIN_MS 8000 /* SIGTERM to exit */
+#define DRAIN_MS 8000       /* SIGTERM to exit */
+#define CGI_LINGER_MS 60000 /* a CGI process, for its own jobs */
 #define CHANNELS_MAX 256
 #define CHANNEL_SECRETS_MAX 4
 

@@ -71,6 +71,10 @@ void queue_thread_extend(struct queue_thread *qt, const int64_t *ids,
 /* Any thread: the numbers of a moment ago (at most a second old). */
 void queue_thread_stats(struct queue_thread *qt, struct queue_stats *stats);
 
+/* Any thread: false once every job that was put or claimed here has been
+ * settled, retries of its own included. */
+bool queue_thread_has_work(struct queue_thread *qt);
+
 /* Puts are refused from now on and nothing more is claimed; changes are still
  * done. */
 void queue_thread_quiesce(struct queue_thread *qt);

@@ -153,7 +153,9 @@ static enum status open_shelf(struct store_dir *dir, const char *name, int *fd)
         !str_copy_n(shelf, sizeof(shelf), name, (size_t)(slash - name)))
         return STATUS_BUG;
     if (mkdirat(dir->root_fd, shelf, 0755) == 0) {
-        if (fsync(dir->root_fd) < 0)
+        /* Whatever the umask: the front server must be able to read. */
+        if (fchmodat(dir->root_fd, shelf, 0755, 0) < 0 ||
+            fsync(dir->root_fd) < 0)
             return status_from_errno(errno);
     } else if (errno != EEXIST) {
         return status_from_errno(errno);
