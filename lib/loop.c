@@ -24,13 +24,15 @@ struct loop {
     int epoll_fd;
     int wake_fd;
     atomic_bool stopping;
-    int64_t now_ms;
+    bool running;
+    int64_t now_ms; /* of this turn, when running */
 
     struct loop_watch **watches; /* by fd */
     size_t watch_capacity;
     uint32_t generation;
 
     struct loop_timer **heap; /* heap[0] is due first */
+    uint64_t timer_sequence;
     size_t timer_count;
     size_t heap_capacity;
 
@@ -61,7 +63,6 @@ enum status loop_new(struct loop **out)
     }
     pthread_mutex_init(&loop->lock, NULL);
     loop->last_call = &loop->first_call;
-    loop->now_ms = mono_ms();
     *out = loop;
     return STATUS_OK;
 }
@@ -80,7 +81,7 @@ void loop_free(struct loop *loop)
 
 int64_t loop_now_ms(const struct loop *loop)
 {
-    return loop->now_ms;
+    return loop->running ? loop->now_ms : mono_ms();
 }
 
 /* ---- descriptors */
@@ -139,8 +140,10 @@ void loop_unwatch(struct loop *loop, struct loop_watch *watch)
 {
     if (watch->fn == NULL || watch->fd < 0)
         return;
-    (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
-    loop->watches[watch->fd] = NULL;
+    if (loop->watches[watch->fd] == watch) {
+        (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
+        loop->watches[watch->fd] = NULL;
+    }
     watch->fd = -1;
 }
 
@@ -162,6 +165,13 @@ static void run_event(struct loop *loop, const struct epoll_event *event)
 
 /* ---- timers: heap_index is the position plus one */
 
+static bool is_before(const struct loop_timer *a, const struct loop_timer *b)
+{
+    if (a->due_ms != b->due_ms)
+        return a->due_ms < b->due_ms;
+    return a->sequence < b->sequence;
+}
+
 static void heap_place(struct loop *loop, struct loop_timer *timer, size_t i)
 {
     loop->heap[i] = timer;
@@ -170,7 +180,7 @@ static void heap_place(struct loop *loop, struct loop_timer *timer, size_t i)
 
 static void heap_up(struct loop *loop, struct loop_timer *timer, size_t i)
 {
-    while (i > 0 && loop->heap[(i - 1) / 2]->due_ms > timer->due_ms) {
+    while (i > 0 && is_before(timer, loop->heap[(i - 1) / 2])) {
         heap_place(loop, loop->heap[(i - 1) / 2], i);
         i = (i - 1) / 2;
     }
@@ -185,9 +195,9 @@ static void heap_down(struct loop *loop, struct loop_timer *timer, size_t i)
         if (child >= loop->timer_count)
             break;
         if (child + 1 < loop->timer_count &&
-            loop->heap[child + 1]->due_ms < loop->heap[child]->due_ms)
+            is_before(loop->heap[child + 1], loop->heap[child]))
             child++;
-        if (loop->heap[child]->due_ms >= timer->due_ms)
+        if (is_before(timer, loop->heap[child]))
             break;
         heap_place(loop, loop->heap[child], i);
         i = child;
@@ -220,7 +230,9 @@ enum status loop_timer_set(struct loop *loop, struct loop_timer *timer,
         loop->heap = heap;
         loop->heap_capacity = capacity;
     }
-    timer->due_ms = due_ms;
+    /* Not into the past: it would overtake what has waited longer. */
+    timer->due_ms = int64_max(due_ms, loop->now_ms);
+    timer->sequence = ++loop->timer_sequence;
     heap_up(loop, timer, loop->timer_count++);
     return STATUS_OK;
 }
@@ -237,15 +249,19 @@ void loop_timer_cancel(struct loop *loop, struct loop_timer *timer)
     last = loop->heap[--loop->timer_count];
     if (last == timer)
         return;
-    if (i > 0 && loop->heap[(i - 1) / 2]->due_ms > last->due_ms)
+    if (i > 0 && is_before(last, loop->heap[(i - 1) / 2]))
         heap_up(loop, last, i);
     else
         heap_down(loop, last, i);
 }
 
+/* Only what was set before this turn's timers began, see loop.h. */
 static void run_due_timers(struct loop *loop)
 {
-    while (loop->timer_count > 0 && loop->heap[0]->due_ms <= loop->now_ms) {
+    uint64_t last = loop->timer_sequence;
+
+    while (loop->timer_count > 0 && loop->heap[0]->due_ms <= loop->now_ms &&
+           loop->heap[0]->sequence <= last) {
         struct loop_timer *timer = loop->heap[0];
 
         loop_timer_cancel(loop, timer);
@@ -309,21 +325,29 @@ void loop_stop(struct loop *loop)
     wake(loop);
 }
 
-enum status loop_run(struct loop *loop)
+static enum status run_turn(struct loop *loop)
 {
     struct epoll_event events[EVENTS_PER_TURN];
+    int n = epoll_wait(loop->epoll_fd, events, EVENTS_PER_TURN, wait_ms(loop));
 
-    while (!atomic_load(&loop->stopping)) {
-        int n =
-            epoll_wait(loop->epoll_fd, events, EVENTS_PER_TURN, wait_ms(loop));
-
-        if (n < 0 && errno != EINTR)
-            return status_from_errno(errno);
-        loop->now_ms = mono_ms();
-        for (int i = 0; i < n; i++)
-            run_event(loop, &events[i]);
-        run_due_timers(loop);
-        run_posted_calls(loop);
-    }
+    if (n < 0 && errno != EINTR)
+        return status_from_errno(errno);
+    loop->now_ms = mono_ms();
+    for (int i = 0; i < n; i++)
+        run_event(loop, &events[i]);
+    run_due_timers(loop);
+    run_posted_calls(loop);
     return STATUS_OK;
+}
+
+enum status loop_run(struct loop *loop)
+{
+    enum status status = STATUS_OK;
+
+    loop->now_ms = mono_ms();
+    loop->running = true;
+    while (status == STATUS_OK && !atomic_exchange(&loop->stopping, false))
+        status = run_turn(loop);
+    loop->running = false;
+    return status;
 }

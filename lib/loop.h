@@ -41,6 +41,7 @@ struct loop_timer {
     loop_timer_fn *fn;
     void *arg;
     int64_t due_ms;    /* loop_now_ms() scale */
+    uint64_t sequence; /* private: of the setting; orders equal due times */
     size_t heap_index; /* private: position + 1, 0 when not set */
 };
 
@@ -53,11 +54,13 @@ struct loop_call {
 enum status loop_new(struct loop **out) MUST_CHECK;
 void loop_free(struct loop *loop);
 
-/* Runs callbacks until loop_stop(). */
+/* Runs callbacks until loop_stop(). Each stop ends one run, the next one if
+ * none is under way; the loop can be run again after that. */
 enum status loop_run(struct loop *loop) MUST_CHECK;
 void loop_stop(struct loop *loop);
 
-/* The clock reading of this turn, CLOCK_MONOTONIC milliseconds. */
+/* The clock reading of this turn, CLOCK_MONOTONIC milliseconds; outside
+ * loop_run() that of now. */
 int64_t loop_now_ms(const struct loop *loop);
 
 /* Starts watching `fd`. The descriptor stays the caller's. */
@@ -75,7 +78,11 @@ void loop_unwatch(struct loop *loop, struct loop_watch *watch);
 /* A timer must be initialised with fn, arg and zeros before its first use. */
 void loop_timer_init(struct loop_timer *timer, loop_timer_fn *fn, void *arg);
 
-/* (Re)arms the timer; it fires once, at or after due_ms. */
+/* (Re)arms the timer; it fires once, at or after due_ms. Timers fire by due
+ * time, those of the same time in the order of setting. A timer that a timer's
+ * callback sets fires in a later turn even if it is due at once, so no timer
+ * keeps the loop from its descriptors. Setting a timer that is set cannot fail;
+ * nor can it as the first act of the timer's own callback. */
 enum status loop_timer_set(struct loop *loop, struct loop_timer *timer,
                            int64_t due_ms) MUST_CHECK;
 void loop_timer_cancel(struct loop *loop, struct loop_timer *timer);
