@@ -10,7 +10,11 @@
  * One curl multi handle per process, driven by curl_multi_socket_action from
  * the loop (architecture-study 5: at 1,000 slow transfers 7 % of a core against
  * 69-98 % for curl_multi_poll). Connections are kept and HTTP/2 is used where
- * the server offers it over TLS.
+ * the server offers it over TLS. TLS 1.2 is the least, certificates are always
+ * verified. A proxy is taken from the environment (https_proxy, no_proxy), but
+ * never for loopback addresses.
+ *
+ * The process must ignore SIGPIPE.
  *
  * Rules for callbacks: bytes are borrowed for the call; a callback may start,
  * pause and resume transfers and may cancel any, its own included, after which
@@ -47,14 +51,20 @@ enum http_body_answer {
  * What became of a transfer. `status` is about the transport alone:
  *   OK         a whole answer was received; look at head.status
  *   TOO_LARGE  the body went over max_bytes
- *   CUT        it ended before content_length, or a callback aborted it
- *   TIMEOUT    total time or low speed
+ *   CUT        it failed after the head: ended before content_length, reset,
+ *              or a callback aborted it
+ *   TIMEOUT    total time (from http_start(), waiting included), or low speed:
+ *              a window of HTTP_LOW_SPEED_SECONDS in which the caller did not
+ *              pause brought less than HTTP_LOW_SPEED_BYTES per second. For a
+ *              POST that counts from the head of the answer.
  *   NETWORK    no connection, TLS failure, protocol error
  *   NO_MEMORY
  */
 struct http_result {
     enum status status;
-    bool sent;             /* the request may have reached the server */
+    /* The request may have reached the server. A POST is never sent twice: when
+     * a kept connection turns out dead under it, the answer is NETWORK. */
+    bool sent;
     struct http_head head; /* head.status 0 when no answer came */
     int64_t body_bytes;
     int64_t elapsed_ms;
@@ -78,18 +88,21 @@ struct http_request {
 
 struct http_options {
     const char *user_agent;
-    const char *ca_file; /* PEM, or NULL for the system's */
+    const char *ca_file; /* PEM, trusted alone, or NULL for the system's */
+    int64_t low_speed_window_ms; /* 0 for HTTP_LOW_SPEED_SECONDS */
 };
 
 /* `loop` outlives it. The strings in options are copied. */
 enum status http_new(struct http **out, struct loop *loop,
                      const struct http_options *options) MUST_CHECK;
 
-/* Cancels what is under way (no callbacks) and closes all connections. */
+/* Cancels what is under way (no callbacks) and closes all connections. Not from
+ * inside a callback of a transfer. */
 void http_free(struct http *http);
 
-/* Nothing of `request` is kept but arg and the callbacks. On failure no
- * callback comes. Callbacks never run from inside http_start(). */
+/* Nothing of `request` is kept but arg and the callbacks. Callbacks never run
+ * from inside http_start(). On failure none comes: BAD_INPUT for a URL that is
+ * not http(s) or a header with a line break in it, NO_MEMORY. */
 enum status http_start(struct http *http, const struct http_request *request,
                        struct http_transfer **out) MUST_CHECK;
 

@@ -48,6 +48,9 @@
 #define HTTP_CONNECTIONS_PER_HOST 8
 #define HTTP_STREAMS_PER_CONNECTION 128
 #define HTTP_BUFFER_BYTES (16 * 1024)
+#define HTTP_HEAD_MAX_BYTES (64 * 1024) /* of an answer, 1xx and trailers too  \
+                                         */
+#define HTTP_SPARE_HANDLES_MAX 64       /* curl handles kept for use again */
 
 /* ---- pictures */
 #define IMAGE_INPUT_MAX_BYTES 209715200        /* 200 MB, of the setting */
