@@ -36,7 +36,9 @@ TAILQ_HEAD(transfer_list, http_transfer);
  * Two multi handles, because curl's cap on connections per host is one number.
  * HTTP/2 needs it: without, 300 transfers made 201 connections
  * (architecture-study 5). Over plain HTTP, which never multiplexes, it would
- * let eight slow transfers block all others.
+ * let eight slow transfers block all others. For the same reason PIPEWAIT (wait
+ * for a connection to prove that it multiplexes) is for TLS alone: curl 7.88
+ * finds out about plain HTTP only when its first transfer ends.
  */
 struct lane {
     struct http *http;
@@ -603,7 +605,7 @@ static bool set_transport(const struct http_transfer *t,
            SET(e, CURLOPT_PROTOCOLS_STR, "http,https") &&
            SET(e, CURLOPT_FOLLOWLOCATION, 0L) &&
            SET(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS) &&
-           SET(e, CURLOPT_PIPEWAIT, 1L) &&
+           SET(e, CURLOPT_PIPEWAIT, target->tls ? 1L : 0L) &&
            SET(e, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_TIMEOUT_MS) &&
            SET(e, CURLOPT_BUFFERSIZE, (long)HTTP_BUFFER_BYTES) &&
            SET(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) &&

@@ -1,0 +1,47 @@
+/*
+ * test_server.h: a web server inside a test program, on a free port of
+ * 127.0.0.1, that misbehaves on demand. One thread per connection.
+ *
+ *   server = test_server_start(NULL, NULL);
+ *   ... "http://127.0.0.1:%d/get?bytes=1000", test_server_port(server) ...
+ *   test_server_stop(server);
+ *
+ * Paths:
+ *   /get     a body of test_server_byte(0), test_server_byte(1), ...
+ *              bytes=N      of this length (default 0)
+ *              chunked=1    without Content-Length
+ *              cut=N        connection closed after N bytes
+ *              stall=N      nothing more after N bytes until the server stops
+ *              step=N       at most N bytes at a time
+ *              pause_ms=N   after each step
+ *              status=N     instead of 200
+ *              retry=TEXT   a Retry-After header
+ *              id=TEXT      an x-line-request-id header
+ *   /echo    the request's body
+ *   /header  the value of the request's header X-Test
+ *   /drop    the connection is closed without an answer
+ *   /silent  no answer until the server stops
+ * Anything else is answered as /get.
+ */
+#ifndef DARKROOM_TEST_SERVER_H
+#define DARKROOM_TEST_SERVER_H
+
+#include "base.h"
+
+struct test_server;
+
+/* NULL if it does not start. With key and certificate (PEM texts): TLS. */
+struct test_server *test_server_start(const char *key_pem,
+                                      const char *cert_pem);
+void test_server_stop(struct test_server *server);
+
+int test_server_port(const struct test_server *server);
+size_t test_server_connections(struct test_server *server);
+size_t test_server_requests(struct test_server *server);
+
+static inline char test_server_byte(uint64_t offset)
+{
+    return (char)((offset * 31 + (offset >> 8) * 7 + (offset >> 16)) & 0xff);
+}
+
+#endif
