@@ -152,12 +152,16 @@ static void stop_transfer(struct task *task)
 
 /* ---- ways to end */
 
+/* `detail` may be the reason of before. */
 static void set_reason(struct task *task, enum status status,
                        const char *detail)
 {
+    char reason[JOB_REASON_MAX + 1];
+
+    (void)snprintf(reason, sizeof(reason), "%.60s%s%.90s", status_text(status),
+                   *detail != '\0' ? ": " : "", detail);
     task->job.last_status = status;
-    (void)snprintf(task->job.reason, sizeof(task->job.reason), "%s%s%s",
-                   status_text(status), *detail != '\0' ? ": " : "", detail);
+    (void)str_copy(task->job.reason, sizeof(task->job.reason), reason);
 }
 
 static void end_with(struct task *task, enum job_state state,

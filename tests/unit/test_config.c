@@ -1,0 +1,198 @@
+/*
+ * config: what the environment may say, and that everything wrong is told at
+ * once.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <unistd.h>
+
+#include "config.h"
+
+#define LINES_MAX 16
+
+/* Loads "NAME=value" strings; returns the errors, which the caller frees. */
+static char *load(struct config *config, const char *const *variables,
+                  enum status expected)
+{
+    char *environment[LINES_MAX] = {NULL};
+    struct buf errors;
+    size_t n = 0;
+
+    for (; variables[n] != NULL; n++) {
+        environment[n] = strdup(variables[n]);
+        assert_non_null(environment[n]);
+    }
+    buf_init(&errors, CONFIG_ERRORS_MAX_BYTES);
+    assert_int_equal(config_load(config, environment, &errors), expected);
+    while (n > 0)
+        free(environment[--n]);
+    if (errors.data == NULL)
+        return strdup("");
+    return errors.data;
+}
+
+static const char *const least[] = {
+    "LINE_CHANNEL_SECRET=abc",
+    "LINE_CHANNEL_ACCESS_TOKEN=tok/en+=", "PUBLIC_URL=https://bot.example.com/",
+    "HOME=/root", NULL};
+
+static void test_three_names_suffice(void **state)
+{
+    struct config config;
+    const struct config_channel *channel;
+
+    (void)state;
+    free(load(&config, least, STATUS_OK));
+    assert_string_equal(config.public_url, "https://bot.example.com");
+    assert_string_equal(config.queue_url, "sqlite:/var/lib/darkroom/queue.db");
+    assert_string_equal(config.store_url, "dir:/var/lib/darkroom/public");
+    assert_string_equal(config.api_url, "https://api.line.me");
+    assert_int_equal(config.acceptors, ACCEPTORS_DEFAULT);
+    channel = config_channel(&config, "");
+    assert_non_null(channel);
+    assert_string_equal(channel->name, "default");
+    assert_string_equal(channel->secrets[0], "abc");
+    assert_string_equal(channel->access_token, "tok/en+=");
+    assert_null(config_channel(&config, "other"));
+    config_release(&config);
+}
+
+static void test_several_channels(void **state)
+{
+    static const char *const variables[] = {
+        "DARKROOM_CHANNEL_SHOP_SECRET=new,old",
+        "DARKROOM_CHANNEL_SHOP_ACCESS_TOKEN=t1",
+        "DARKROOM_CHANNEL_BIG_SHOP_SECRET=x",
+        "DARKROOM_CHANNEL_BIG_SHOP_ACCESS_TOKEN=t2",
+        "DARKROOM_SERVER_PUBLIC_URL=https://a.example",
+        "PUBLIC_URL=https://loses.example",
+        NULL};
+    struct config config;
+
+    (void)state;
+    free(load(&config, variables, STATUS_OK));
+    assert_int_equal(config.channel_count, 2);
+    assert_string_equal(config.public_url, "https://a.example");
+    assert_null(config_channel(&config, ""));
+    assert_int_equal(config_channel(&config, "shop")->secret_count, 2);
+    assert_string_equal(config_channel(&config, "shop")->secrets[1], "old");
+    assert_string_equal(config_channel(&config, "big_shop")->access_token,
+                        "t2");
+    config_release(&config);
+}
+
+static void test_secret_from_a_file(void **state)
+{
+    char path[] = "/tmp/darkroom-config-XXXXXX", variable[128];
+    int fd = mkstemp(path);
+    const char *variables[] = {
+        "LINE_CHANNEL_SECRET=abc", "PUBLIC_URL=https://a.example",
+        "DARKROOM_SERVER_STATE_DIR=/tmp/x", variable, NULL};
+    struct config config;
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "tok\n", 4), 4);
+    close(fd);
+    (void)snprintf(variable, sizeof(variable),
+                   "LINE_CHANNEL_ACCESS_TOKEN_FILE=%s", path);
+    free(load(&config, variables, STATUS_OK));
+    assert_string_equal(config.channels[0].access_token, "tok");
+    config_release(&config);
+    unlink(path);
+    char *errors = load(&config, variables, STATUS_BAD_CONFIG);
+    assert_non_null(strstr(errors,
+                           "LINE_CHANNEL_ACCESS_TOKEN_FILE: cannot "
+                           "read"));
+    free(errors);
+    config_release(&config);
+}
+
+static void test_everything_missing_is_told(void **state)
+{
+    static const char *const variables[] = {"HOME=/root", NULL};
+    struct config config;
+    char *errors;
+
+    (void)state;
+    errors = load(&config, variables, STATUS_BAD_CONFIG);
+    assert_non_null(strstr(errors, "PUBLIC_URL: missing"));
+    assert_non_null(strstr(errors,
+                           "LINE_CHANNEL_SECRET and "
+                           "LINE_CHANNEL_ACCESS_TOKEN: missing"));
+    free(errors);
+    config_release(&config);
+}
+
+static void test_everything_wrong_is_told(void **state)
+{
+    static const char *const variables[] = {
+        "PUBLIC_URL=http://a.example",
+        "DARKROOM_LINE_API_URL=http://127.0.0.1.example",
+        "DARKROOM_SERVER_ACCEPTORS=many",
+        "DARKROOM_IMAGE_LABS=0",
+        "DARKROOM_SERVER_PUBLICURL=x",
+        "DARKROOM_SERVER_STATE_DIR=run",
+        "DARKROOM_SERVER_LOG_LEVEL=loud",
+        "DARKROOM_CHANNEL_A_SECRET=",
+        "DARKROOM_CHANNEL_A_ACCESS_TOKEN=a b",
+        "DARKROOM_CHANNEL_B_SECRET=1,2,3,4,5",
+        NULL};
+    static const char *const expected[] = {
+        "PUBLIC_URL: 'http://a.example' is not an https:// URL",
+        "DARKROOM_LINE_API_URL: 'http://127.0.0.1.example' is not",
+        "DARKROOM_SERVER_ACCEPTORS: 'many' is not a number from 1 to 64",
+        "DARKROOM_IMAGE_LABS: '0' is not",
+        "DARKROOM_SERVER_PUBLICURL: no such setting",
+        "DARKROOM_SERVER_STATE_DIR: 'run' is not an absolute path",
+        "DARKROOM_SERVER_LOG_LEVEL: 'loud' is not one of",
+        "channel a: no secret",
+        "DARKROOM_CHANNEL_A_ACCESS_TOKEN: not an access token",
+        "DARKROOM_CHANNEL_B_SECRET: more than 4 secrets",
+        "channel b: no access token"};
+    struct config config;
+    char *errors;
+
+    (void)state;
+    errors = load(&config, variables, STATUS_BAD_CONFIG);
+    for (size_t i = 0; i < ARRAY_COUNT(expected); i++) {
+        if (strstr(errors, expected[i]) == NULL)
+            fail_msg("'%s' not in:\n%s", expected[i], errors);
+    }
+    free(errors);
+    config_release(&config);
+}
+
+static void test_loopback_api_is_allowed(void **state)
+{
+    static const char *const variables[] = {
+        "LINE_CHANNEL_SECRET=abc",
+        "LINE_CHANNEL_ACCESS_TOKEN=t",
+        "PUBLIC_URL=https://127.0.0.1:8443",
+        "DARKROOM_LINE_API_URL=http://127.0.0.1:9000",
+        "DARKROOM_LINE_DATA_API_URL=http://[::1]:9000/",
+        NULL};
+    struct config config;
+
+    (void)state;
+    free(load(&config, variables, STATUS_OK));
+    assert_string_equal(config.data_api_url, "http://[::1]:9000");
+    config_release(&config);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_three_names_suffice),
+        cmocka_unit_test(test_several_channels),
+        cmocka_unit_test(test_secret_from_a_file),
+        cmocka_unit_test(test_everything_missing_is_told),
+        cmocka_unit_test(test_everything_wrong_is_told),
+        cmocka_unit_test(test_loopback_api_is_allowed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

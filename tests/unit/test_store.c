@@ -1,0 +1,306 @@
+/*
+ * store: atomic publishing into a directory, names, the name key.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "atomicfile.h"
+#include "store.h"
+
+struct fixture {
+    char root[64];
+    struct store *store;
+};
+
+static int remove_entry(const char *path, const struct stat *st, int type,
+                        struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    char url[96], why[256];
+
+    assert_non_null(f);
+    (void)str_copy(f->root, sizeof(f->root), "/tmp/darkroom-store-XXXXXX");
+    assert_non_null(mkdtemp(f->root));
+    (void)snprintf(url, sizeof(url), "dir:%s/deep/public", f->root);
+    assert_int_equal(store_open(&f->store, url, why, sizeof(why)), STATUS_OK);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    store_close(f->store);
+    nftw(f->root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    free(f);
+    return 0;
+}
+
+static size_t count_files(const struct fixture *f, const char *leaf)
+{
+    char path[256];
+    DIR *directory;
+    size_t count = 0;
+
+    (void)snprintf(path, sizeof(path), "%s/deep/public/%s", f->root, leaf);
+    directory = opendir(path);
+    if (directory == NULL)
+        return 0;
+    while (readdir(directory) != NULL)
+        count++;
+    closedir(directory);
+    return count - 2;
+}
+
+static void publish(struct store *store, const char *name, const char *text)
+{
+    struct store_file file;
+
+    assert_int_equal(store_begin(store, &file), STATUS_OK);
+    assert_int_equal(write(file.fd, text, strlen(text)), strlen(text));
+    assert_int_equal(store_publish(store, &file, name), STATUS_OK);
+    assert_int_equal(file.fd, -1);
+}
+
+static void check_content(const struct fixture *f, const char *name,
+                          const char *expected)
+{
+    char path[256], text[64] = "";
+    size_t len = 0;
+    struct stat st;
+
+    (void)snprintf(path, sizeof(path), "%s/deep/public/%s", f->root, name);
+    assert_int_equal(atomicfile_read(path, text, sizeof(text) - 1, &len),
+                     STATUS_OK);
+    assert_string_equal(text, expected);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0644);
+}
+
+static void test_publish_and_replace(void **state)
+{
+    const struct fixture *f = *state;
+    mode_t before = umask(077);
+
+    publish(f->store, "ab/one.png", "first");
+    check_content(f, "ab/one.png", "first");
+    publish(f->store, "ab/one.png", "again");
+    umask(before);
+    check_content(f, "ab/one.png", "again");
+    assert_int_equal(count_files(f, ".incoming"), 0);
+    assert_int_equal(count_files(f, "ab"), 1);
+}
+
+static void test_shelf_is_readable_by_others(void **state)
+{
+    const struct fixture *f = *state;
+    mode_t before = umask(077);
+    char path[256];
+    struct stat st;
+
+    publish(f->store, "cd/one.png", "x");
+    umask(before);
+    (void)snprintf(path, sizeof(path), "%s/deep/public/cd", f->root);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0755);
+}
+
+static void test_discard_and_remove(void **state)
+{
+    const struct fixture *f = *state;
+    struct store_file file;
+
+    assert_int_equal(store_begin(f->store, &file), STATUS_OK);
+    assert_int_equal(count_files(f, ".incoming"), 1);
+    store_discard(f->store, &file);
+    store_discard(f->store, &file);
+    assert_int_equal(count_files(f, ".incoming"), 0);
+    publish(f->store, "ab/two.png", "x");
+    assert_int_equal(store_remove(f->store, "ab/two.png"), STATUS_OK);
+    assert_int_equal(store_remove(f->store, "ab/two.png"), STATUS_OK);
+    assert_int_equal(count_files(f, "ab"), 0);
+}
+
+static void test_bad_names_leave_nothing(void **state)
+{
+    static const char *const names[] = {"plain.png", "../x/y.png", "/x.png",
+                                        "toolongshelf/y.png", ".x/y.png"};
+    const struct fixture *f = *state;
+
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        struct store_file file;
+
+        assert_int_equal(store_begin(f->store, &file), STATUS_OK);
+        assert_int_not_equal(store_publish(f->store, &file, names[i]),
+                             STATUS_OK);
+        assert_int_equal(file.fd, -1);
+    }
+    assert_int_equal(count_files(f, ".incoming"), 0);
+}
+
+static void test_leftovers_are_swept(void **state)
+{
+    const struct fixture *f = *state;
+    const struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    struct store_file dead, live;
+    struct store *second;
+    char url[96], why[256];
+
+    assert_int_equal(store_begin(f->store, &dead), STATUS_OK);
+    assert_int_equal(store_begin(f->store, &live), STATUS_OK);
+    assert_int_equal(futimens(dead.fd, old), 0);
+    (void)snprintf(url, sizeof(url), "dir:%s/deep/public", f->root);
+    assert_int_equal(store_open(&second, url, why, sizeof(why)), STATUS_OK);
+    assert_int_equal(count_files(f, ".incoming"), 1);
+    store_close(second);
+    store_discard(f->store, &live);
+    store_discard(f->store, &dead);
+}
+
+static void test_unusable_places(void **state)
+{
+    const struct fixture *f = *state;
+    struct store *store;
+    char url[96], why[256];
+
+    assert_int_equal(store_open(&store, "s4:x", why, sizeof(why)),
+                     STATUS_BAD_CONFIG);
+    assert_non_null(strstr(why, "s4:x"));
+    assert_int_equal(store_open(&store, "dir:", why, sizeof(why)),
+                     STATUS_BAD_CONFIG);
+    publish(f->store, "ab/file.png", "x");
+    (void)snprintf(url, sizeof(url), "dir:%s/deep/public/ab/file.png", f->root);
+    assert_int_not_equal(store_open(&store, url, why, sizeof(why)), STATUS_OK);
+    assert_non_null(strstr(why, "file.png"));
+}
+
+static void test_space_is_enough_here(void **state)
+{
+    const struct fixture *f = *state;
+
+    assert_int_equal(store_check_space(f->store), STATUS_OK);
+}
+
+static void test_names(void **state)
+{
+    const uint8_t key[STORE_NAME_KEY_BYTES] = {1, 2, 3};
+    const uint8_t other[STORE_NAME_KEY_BYTES] = {1, 2, 4};
+    char a[JOB_FILE_NAME_MAX + 1], b[JOB_FILE_NAME_MAX + 1];
+
+    (void)state;
+    assert_int_equal(store_name(key, "c", "600000001", false, a, sizeof(a)),
+                     STATUS_OK);
+    assert_int_equal(strlen(a), 2 + 1 + 30 + 4);
+    assert_int_equal(strspn(a, "abcdefghijklmnopqrstuvwxyz234567/"),
+                     strlen(a) - 4);
+    assert_int_equal(store_name(key, "c", "600000001", false, b, sizeof(b)),
+                     STATUS_OK);
+    assert_string_equal(a, b);
+    assert_int_equal(store_name(key, "c", "600000001", true, b, sizeof(b)),
+                     STATUS_OK);
+    assert_memory_equal(a, b, 33);
+    assert_string_equal(b + 33, ".p.png");
+    assert_int_equal(store_name(other, "c", "600000001", false, b, sizeof(b)),
+                     STATUS_OK);
+    assert_string_not_equal(a, b);
+    assert_int_equal(store_name(key, "c6", "00000001", false, b, sizeof(b)),
+                     STATUS_OK);
+    assert_string_not_equal(a, b);
+}
+
+static void test_name_key_is_made_once(void **state)
+{
+    const struct fixture *f = *state;
+    uint8_t first[STORE_NAME_KEY_BYTES], second[STORE_NAME_KEY_BYTES];
+    const uint8_t zeros[STORE_NAME_KEY_BYTES] = {0};
+    char path[128];
+    struct stat st;
+
+    (void)snprintf(path, sizeof(path), "%s/name.key", f->root);
+    assert_int_equal(store_name_key(path, first), STATUS_OK);
+    assert_memory_not_equal(first, zeros, sizeof(first));
+    assert_int_equal(store_name_key(path, second), STATUS_OK);
+    assert_memory_equal(first, second, sizeof(first));
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    assert_int_equal(truncate(path, 5), 0);
+    assert_int_equal(store_name_key(path, second), STATUS_BAD_VERSION);
+}
+
+static void test_reading_files(void **state)
+{
+    const struct fixture *f = *state;
+    char path[128], text[4];
+    size_t len = 0;
+
+    (void)snprintf(path, sizeof(path), "%s/file", f->root);
+    assert_int_equal(atomicfile_read(path, text, sizeof(text), &len),
+                     STATUS_NOT_FOUND);
+    assert_int_equal(atomicfile_create(path, "abcd", 4, 0600), STATUS_OK);
+    assert_int_equal(atomicfile_read(path, text, sizeof(text), &len),
+                     STATUS_OK);
+    assert_int_equal(len, 4);
+    assert_int_equal(atomicfile_read(path, text, 3, &len), STATUS_TOO_LARGE);
+    assert_int_equal(atomicfile_create(path, "x", 1, 0600), STATUS_DUPLICATE);
+}
+
+/* A file that cannot grow stands for a full disk. */
+static void test_full_disk_leaves_no_half_file(void **state)
+{
+    const struct fixture *f = *state;
+    const struct rlimit none = {0, RLIM_INFINITY};
+    struct rlimit before;
+    char path[128];
+
+    (void)snprintf(path, sizeof(path), "%s/file", f->root);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    assert_int_equal(atomicfile_create(path, "x", 1, 0600), STATUS_NO_SPACE);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_publish_and_replace),
+        cmocka_unit_test(test_shelf_is_readable_by_others),
+        cmocka_unit_test(test_discard_and_remove),
+        cmocka_unit_test(test_bad_names_leave_nothing),
+        cmocka_unit_test(test_leftovers_are_swept),
+        cmocka_unit_test(test_unusable_places),
+        cmocka_unit_test(test_space_is_enough_here),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_name_key_is_made_once),
+        cmocka_unit_test(test_reading_files),
+        cmocka_unit_test(test_full_disk_leaves_no_half_file),
+    };
+    struct CMUnitTest with_store[ARRAY_COUNT(tests)];
+
+    for (size_t i = 0; i < ARRAY_COUNT(tests); i++) {
+        with_store[i] = tests[i];
+        with_store[i].setup_func = setup;
+        with_store[i].teardown_func = teardown;
+    }
+    return cmocka_run_group_tests(with_store, NULL, NULL);
+}
