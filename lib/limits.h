@@ -32,6 +32,18 @@
 #define QUEUE_BATCH_MAX 256   /* requests in one transaction */
 #define QUEUE_DEPTH_MAX 20000 /* unfinished jobs; above it: 503 */
 #define QUEUE_WAIT_MS 1500    /* an acceptor's patience; LINE's is 2 s */
+#define QUEUE_CLAIM_MAX 32    /* jobs claimed by one transaction */
+#define QUEUE_STATS_MS 1000   /* age of the numbers of the depth check */
+#define QUEUE_RETRY_MIN_MS 10 /* after a failed transaction, doubled ... */
+#define QUEUE_RETRY_MAX_MS 500
+#define QUEUE_STOP_MS 2000        /* for what waits when the worker ends */
+#define QUEUE_BUSY_TIMEOUT_MS 500 /* SQLite's own; below QUEUE_WAIT_MS */
+#define QUEUE_OWNER_MAX 128       /* host:pid:random */
+#define QUEUE_DONE_KEEP_MS (24 * 60 * 60 * 1000) /* duplicates are known */
+#define QUEUE_PURGE_EVERY_MS 10000
+#define QUEUE_PURGE_MAX 200 /* 6 ms of work, architecture-study 2 */
+#define QUEUE_MEMORY_ROWS_MAX 100000
+#define QUEUE_WAL_KEEP_BYTES (16 * 1024 * 1024)
 
 /* ---- store */
 #define STORE_FREE_MIN_BYTES (64L * 1024 * 1024)

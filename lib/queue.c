@@ -1,0 +1,167 @@
+/*
+ * queue.c: finds the backend by the scheme of the URL, and checks arguments
+ * once for all of them.
+ */
+#include "queue.h"
+
+#include "queue_backend.h"
+
+static const struct queue_ops *const backends[] = {
+    &queue_sqlite_ops,
+    &queue_memory_ops,
+};
+
+static const struct queue_ops *find_backend(const char *url, size_t scheme_len)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(backends); i++) {
+        const char *scheme = backends[i]->scheme;
+
+        if (strlen(scheme) == scheme_len &&
+            memcmp(scheme, url, scheme_len) == 0)
+            return backends[i];
+    }
+    return NULL;
+}
+
+enum status queue_open(struct queue **out, const char *url, char *why,
+                       size_t why_size)
+{
+    size_t scheme_len = strcspn(url, ":");
+    const struct queue_ops *ops = find_backend(url, scheme_len);
+    enum status status;
+
+    if (ops == NULL || url[scheme_len] != ':') {
+        (void)snprintf(why, why_size,
+                       "%s: not a queue; use sqlite:PATH or memory:", url);
+        return STATUS_BAD_CONFIG;
+    }
+    status = ops->open(out, url + scheme_len + 1);
+    if (status == STATUS_BAD_VERSION)
+        (void)snprintf(why, why_size,
+                       "%s: made by a newer darkroom or another program", url);
+    else if (status != STATUS_OK)
+        (void)snprintf(why, why_size, "%s: %s", url, status_text(status));
+    return status;
+}
+
+void queue_close(struct queue *queue)
+{
+    if (queue != NULL)
+        queue->ops->close(queue);
+}
+
+enum status queue_begin(struct queue *queue)
+{
+    return queue->ops->begin(queue);
+}
+
+enum status queue_commit(struct queue *queue)
+{
+    return queue->ops->commit(queue);
+}
+
+void queue_rollback(struct queue *queue)
+{
+    queue->ops->rollback(queue);
+}
+
+/* ---- arguments */
+
+static bool ends_within(const char *s, size_t size)
+{
+    return memchr(s, '\0', size) != NULL;
+}
+
+static bool in_range(int value, int max)
+{
+    return value >= 0 && value <= max;
+}
+
+static bool origin_is_sound(const struct job *job)
+{
+    return ends_within(job->channel, sizeof(job->channel)) &&
+           ends_within(job->event_id, sizeof(job->event_id)) &&
+           ends_within(job->message_id, sizeof(job->message_id)) &&
+           ends_within(job->reply_token, sizeof(job->reply_token)) &&
+           ends_within(job->source_id, sizeof(job->source_id)) &&
+           job->channel[0] != '\0' && job->event_id[0] != '\0' &&
+           in_range((int)job->source, JOB_SOURCE_ROOM);
+}
+
+static bool progress_is_sound(const struct job *job)
+{
+    return in_range((int)job->state, JOB_DEAD) &&
+           in_range((int)job->stage, JOB_STAGE_REPLY) &&
+           in_range((int)job->outcome, JOB_OUTCOME_DEAD) &&
+           in_range((int)job->last_status, STATUS__COUNT - 1) &&
+           job->attempts >= 0 &&
+           ends_within(job->reason, sizeof(job->reason)) &&
+           ends_within(job->original_name, sizeof(job->original_name)) &&
+           ends_within(job->preview_name, sizeof(job->preview_name));
+}
+
+enum status queue_put(struct queue *queue, struct job *job, int64_t now_ms,
+                      int64_t lease_ms)
+{
+    if (lease_ms < 0 || !origin_is_sound(job) || !progress_is_sound(job))
+        return STATUS_BUG;
+    return queue->ops->put(queue, job, now_ms, lease_ms);
+}
+
+enum status queue_claim(struct queue *queue, int64_t now_ms, int64_t lease_ms,
+                        struct job *jobs, size_t max, size_t *count)
+{
+    *count = 0;
+    if (lease_ms <= 0)
+        return STATUS_BUG;
+    if (max == 0)
+        return STATUS_OK;
+    return queue->ops->claim(queue, now_ms, lease_ms, jobs, max, count);
+}
+
+enum status queue_extend(struct queue *queue, const int64_t *ids, size_t count,
+                         int64_t until_ms)
+{
+    if (count == 0)
+        return STATUS_OK;
+    return queue->ops->extend(queue, ids, count, until_ms);
+}
+
+enum status queue_update(struct queue *queue, const struct job *job)
+{
+    if (job->id <= 0 || !progress_is_sound(job))
+        return STATUS_BUG;
+    return queue->ops->update(queue, job);
+}
+
+enum status queue_reap(struct queue *queue, int64_t now_ms, size_t *count)
+{
+    *count = 0;
+    return queue->ops->reap(queue, now_ms, count);
+}
+
+enum status queue_next_due(struct queue *queue, int64_t *due_ms)
+{
+    *due_ms = INT64_MAX;
+    return queue->ops->next_due(queue, due_ms);
+}
+
+enum status queue_get(struct queue *queue, int64_t id, struct job *job)
+{
+    return queue->ops->get(queue, id, job);
+}
+
+enum status queue_stats(struct queue *queue, struct queue_stats *stats)
+{
+    *stats = (struct queue_stats){0};
+    return queue->ops->stats(queue, stats);
+}
+
+enum status queue_purge(struct queue *queue, int64_t before_ms, size_t max,
+                        size_t *count)
+{
+    *count = 0;
+    if (max == 0)
+        return STATUS_OK;
+    return queue->ops->purge(queue, before_ms, max, count);
+}
