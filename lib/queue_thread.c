@@ -1,0 +1,754 @@
+/*
+ * queue_thread.c: group commit. One turn of the thread is one transaction:
+ *
+ *   sleep ──▶ begin ──▶ cut ──▶ changes, claim, puts ──▶ commit ──▶ settle
+ *     ▲         │failed            │failed: rollback        │failed     │
+ *     └─────────┴──────────────────┴────────────────────────┴───────────┘
+ *
+ * The batch is cut after begin() came back, that is after the wait for the
+ * other processes: what arrived meanwhile rides along (architecture-study 2:
+ * twice the rows per commit).
+ *
+ * A put is in one of three states, changed under the lock only:
+ *
+ *   WAITING ──cut──▶ TAKEN ──settle──▶ ANSWERED
+ *      └── patience over: the acceptor takes it back
+ *
+ * A WAITING put has touched nothing, so BUSY is true when it is taken back. A
+ * TAKEN put is part of a transaction past all waiting for others; its acceptor
+ * stays until the commit or the rollback is known, and is told that. So no put
+ * that was refused is ever stored. All rows of a put are in one transaction.
+ *
+ * Changes keep their order: what a failed transaction held goes back to the
+ * head of the list. Claimed jobs wait in a list owned here, which one posted
+ * call empties on the loop; what is in it at the end is dropped, and the queue
+ * reaps it.
+ */
+#include "queue_thread.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+
+enum put_state { PUT_WAITING, PUT_TAKEN, PUT_ANSWERED };
+
+/* On the acceptor's stack. */
+struct put {
+    struct job *jobs;
+    size_t count;
+    size_t duplicates;
+    enum put_state state;
+    enum status status;
+    pthread_cond_t answered;
+    struct put *next;
+};
+
+/* A job on its way to the engine. */
+struct claimed {
+    struct job job;
+    struct claimed *next;
+};
+
+struct claimed_list {
+    struct claimed *first, *last;
+    size_t count;
+};
+
+struct change_list {
+    struct queue_change *first, *last;
+};
+
+struct id_list {
+    int64_t *ids; /* owned */
+    size_t count;
+};
+
+struct queue_thread {
+    struct queue_thread_options options;
+    pthread_t thread;
+
+    pthread_mutex_t lock; /* guards this group */
+    pthread_cond_t work;
+    pthread_cond_t no_puts;
+    struct put *puts; /* WAITING ones, oldest first */
+    size_t puts_inside;
+    struct change_list changes;
+    struct id_list extend;
+    struct claimed_list claimed;
+    bool delivery_posted;
+    size_t room;
+    bool quiescing, stopping;
+    int64_t stop_by_ms; /* mono */
+    struct queue_stats stats;
+    size_t stored_since_stats;
+
+    struct loop_call delivery;
+
+    /* the thread's own; times are mono unless they say wall */
+    int64_t next_due_wall_ms;
+    int64_t poll_ms, stats_ms, purge_ms;
+    int64_t retry_ms;
+    int failures; /* transactions in a row */
+    enum status last_failure;
+    struct job claim_buffer[QUEUE_CLAIM_MAX];
+};
+
+/* What one transaction does, and what it will tell if it succeeds. */
+struct batch {
+    struct put *puts; /* TAKEN */
+    struct change_list changes;
+    struct id_list extend;
+    size_t room;
+    bool poll;
+    struct claimed_list claimed;
+    size_t stored;
+};
+
+/* ---- small lists */
+
+static void claimed_append(struct claimed_list *list, struct claimed *claimed)
+{
+    claimed->next = NULL;
+    if (list->first == NULL)
+        list->first = claimed;
+    else
+        list->last->next = claimed;
+    list->last = claimed;
+    list->count++;
+}
+
+static struct claimed *claimed_take(struct claimed_list *list)
+{
+    struct claimed *claimed = list->first;
+
+    if (claimed != NULL) {
+        list->first = claimed->next;
+        list->count--;
+    }
+    return claimed;
+}
+
+static void claimed_free(struct claimed_list *list)
+{
+    struct claimed *claimed;
+
+    while ((claimed = claimed_take(list)) != NULL)
+        free(claimed);
+}
+
+static void change_append(struct change_list *list, struct queue_change *change)
+{
+    change->next = NULL;
+    if (list->first == NULL)
+        list->first = change;
+    else
+        list->last->next = change;
+    list->last = change;
+}
+
+static struct queue_change *change_take(struct change_list *list)
+{
+    struct queue_change *change = list->first;
+
+    if (change != NULL)
+        list->first = change->next;
+    return change;
+}
+
+/* ---- the loop's side */
+
+/* The lock is let go for each job: the engine may submit from within. */
+static void deliver(struct loop_call *call)
+{
+    struct queue_thread *qt = CONTAINER_OF(call, struct queue_thread, delivery);
+    struct claimed *claimed;
+
+    for (;;) {
+        pthread_mutex_lock(&qt->lock);
+        claimed = claimed_take(&qt->claimed);
+        if (claimed == NULL)
+            qt->delivery_posted = false;
+        pthread_mutex_unlock(&qt->lock);
+        if (claimed == NULL)
+            return;
+        qt->options.on_claimed(qt->options.arg, &claimed->job);
+        free(claimed);
+    }
+}
+
+static void run_done(struct loop_call *call)
+{
+    struct queue_change *change = CONTAINER_OF(call, struct queue_change, call);
+
+    change->done(change, change->status);
+}
+
+static void answer_change(struct queue_thread *qt, struct queue_change *change)
+{
+    change->call.fn = run_done;
+    loop_post(qt->options.loop, &change->call);
+}
+
+void queue_thread_submit(struct queue_thread *qt, struct queue_change *change)
+{
+    pthread_mutex_lock(&qt->lock);
+    change_append(&qt->changes, change);
+    pthread_cond_signal(&qt->work);
+    pthread_mutex_unlock(&qt->lock);
+}
+
+void queue_thread_add_room(struct queue_thread *qt, size_t jobs)
+{
+    pthread_mutex_lock(&qt->lock);
+    qt->room += jobs;
+    pthread_cond_signal(&qt->work);
+    pthread_mutex_unlock(&qt->lock);
+}
+
+void queue_thread_extend(struct queue_thread *qt, const int64_t *ids,
+                         size_t count)
+{
+    int64_t *copy = count > 0 ? malloc(count * sizeof(*copy)) : NULL;
+
+    if (copy == NULL)
+        return; /* the engine asks again long before the lease is over */
+    memcpy(copy, ids, count * sizeof(*copy));
+    pthread_mutex_lock(&qt->lock);
+    free(qt->extend.ids);
+    qt->extend = (struct id_list){.ids = copy, .count = count};
+    pthread_cond_signal(&qt->work);
+    pthread_mutex_unlock(&qt->lock);
+}
+
+/* ---- the acceptors' side */
+
+static bool is_too_deep(const struct queue_thread *qt)
+{
+    return qt->stats.ready + qt->stats.leased +
+               (int64_t)qt->stored_since_stats >=
+           QUEUE_DEPTH_MAX;
+}
+
+static void put_append(struct queue_thread *qt, struct put *put)
+{
+    struct put **end = &qt->puts;
+
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = put;
+}
+
+static void put_take_back(struct queue_thread *qt, struct put *put)
+{
+    struct put **link = &qt->puts;
+
+    while (*link != put)
+        link = &(*link)->next;
+    *link = put->next;
+    put->state = PUT_ANSWERED;
+    put->status = STATUS_BUSY;
+}
+
+static void answer_put(struct put *put, enum status status)
+{
+    put->state = PUT_ANSWERED;
+    put->status = status;
+    pthread_cond_signal(&put->answered);
+}
+
+static struct timespec timespec_of(int64_t ms)
+{
+    return (struct timespec){
+        .tv_sec = (time_t)(ms / 1000),
+        .tv_nsec = (long)(ms % 1000) * 1000000,
+    };
+}
+
+static void wait_for_answer(struct queue_thread *qt, struct put *put)
+{
+    struct timespec until = timespec_of(mono_ms() + QUEUE_WAIT_MS);
+
+    while (put->state != PUT_ANSWERED) {
+        int rc = 0;
+
+        if (put->state == PUT_WAITING)
+            rc = pthread_cond_timedwait(&put->answered, &qt->lock, &until);
+        else
+            pthread_cond_wait(&put->answered, &qt->lock);
+        if (rc == ETIMEDOUT && put->state == PUT_WAITING)
+            put_take_back(qt, put);
+    }
+}
+
+/* A condition that waits by the clock that does not jump. */
+static void cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t attr;
+
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+enum status queue_thread_put(struct queue_thread *qt, struct job *jobs,
+                             size_t count, size_t *duplicates)
+{
+    struct put put = {.jobs = jobs, .count = count};
+
+    cond_init(&put.answered);
+    pthread_mutex_lock(&qt->lock);
+    qt->puts_inside++;
+    if (qt->quiescing) {
+        put.status = STATUS_STOPPING;
+    } else if (is_too_deep(qt)) {
+        put.status = STATUS_BUSY;
+    } else if (count > 0) {
+        put_append(qt, &put);
+        pthread_cond_signal(&qt->work);
+        wait_for_answer(qt, &put);
+    }
+    if (--qt->puts_inside == 0)
+        pthread_cond_signal(&qt->no_puts);
+    pthread_mutex_unlock(&qt->lock);
+    pthread_cond_destroy(&put.answered);
+    if (duplicates != NULL)
+        *duplicates = put.status == STATUS_OK ? put.duplicates : 0;
+    return put.status;
+}
+
+void queue_thread_stats(struct queue_thread *qt, struct queue_stats *stats)
+{
+    pthread_mutex_lock(&qt->lock);
+    *stats = qt->stats;
+    pthread_mutex_unlock(&qt->lock);
+}
+
+/* ---- the transaction */
+
+/* The lock is held. At least one put, then as many as fit. */
+static struct put *cut_puts(struct queue_thread *qt, size_t rows)
+{
+    struct put *first = qt->puts;
+    struct put **link = &qt->puts;
+
+    while (*link != NULL) {
+        struct put *put = *link;
+
+        if (put != first && rows + put->count > QUEUE_BATCH_MAX)
+            break;
+        rows += put->count;
+        put->state = PUT_TAKEN;
+        link = &put->next;
+    }
+    qt->puts = *link;
+    *link = NULL;
+    return first;
+}
+
+static size_t cut_changes(struct queue_thread *qt, struct batch *batch)
+{
+    size_t count = 0;
+
+    while (count < QUEUE_BATCH_MAX && qt->changes.first != NULL) {
+        change_append(&batch->changes, change_take(&qt->changes));
+        count++;
+    }
+    return count;
+}
+
+static void cut(struct queue_thread *qt, struct batch *batch)
+{
+    int64_t now_ms = mono_ms();
+    size_t rows;
+
+    batch->poll = now_ms >= qt->poll_ms;
+    if (batch->poll)
+        qt->poll_ms = now_ms + QUEUE_POLL_MS;
+    pthread_mutex_lock(&qt->lock);
+    rows = cut_changes(qt, batch);
+    batch->puts = cut_puts(qt, rows);
+    batch->extend = qt->extend;
+    qt->extend = (struct id_list){0};
+    batch->room = qt->quiescing ? 0 : qt->room;
+    pthread_mutex_unlock(&qt->lock);
+}
+
+/* A lost lease is the answer to this change and no failure of the batch. */
+static enum status do_changes(struct queue *queue, struct batch *batch)
+{
+    struct queue_change *change;
+
+    for (change = batch->changes.first; change != NULL; change = change->next) {
+        change->status = queue_update(queue, &change->job);
+        if (change->status != STATUS_OK &&
+            change->status != STATUS_LEASE_LOST && change->status != STATUS_BUG)
+            return change->status;
+    }
+    return STATUS_OK;
+}
+
+static enum status do_put(struct queue *queue, struct batch *batch,
+                          struct put *put, int64_t now_ms)
+{
+    put->duplicates = 0;
+    for (size_t i = 0; i < put->count; i++) {
+        struct claimed *claimed = NULL;
+        enum status status;
+
+        if (batch->claimed.count < batch->room)
+            claimed = malloc(sizeof(*claimed)); /* none: it is left READY */
+        status = queue_put(queue, &put->jobs[i], now_ms,
+                           claimed != NULL ? LEASE_MS : 0);
+        if (status == STATUS_OK && claimed != NULL) {
+            claimed->job = put->jobs[i];
+            claimed_append(&batch->claimed, claimed);
+        } else {
+            free(claimed);
+        }
+        if (status_class(status) != STATUS_CLASS_OK)
+            return status;
+        if (status == STATUS_DUPLICATE)
+            put->duplicates++;
+        else
+            batch->stored++;
+    }
+    return STATUS_OK;
+}
+
+static enum status do_puts(struct queue *queue, struct batch *batch,
+                           int64_t now_ms)
+{
+    for (struct put *put = batch->puts; put != NULL; put = put->next) {
+        enum status status = do_put(queue, batch, put, now_ms);
+
+        if (status != STATUS_OK)
+            return status;
+    }
+    return STATUS_OK;
+}
+
+/* Memory first: a job that is leased and can't be handed over would sit out
+ * its lease. */
+static enum status do_claim(struct queue_thread *qt, struct batch *batch,
+                            int64_t now_ms)
+{
+    size_t wanted = size_min(batch->room, QUEUE_CLAIM_MAX);
+    struct claimed_list spare = {0};
+    struct claimed *claimed;
+    size_t count = 0;
+    enum status status;
+
+    while (spare.count < wanted && (claimed = malloc(sizeof(*claimed))) != NULL)
+        claimed_append(&spare, claimed);
+    status = queue_claim(qt->options.queue, now_ms, LEASE_MS, qt->claim_buffer,
+                         spare.count, &count);
+    for (size_t i = 0; status == STATUS_OK && i < count; i++) {
+        claimed = claimed_take(&spare);
+        claimed->job = qt->claim_buffer[i];
+        claimed_append(&batch->claimed, claimed);
+    }
+    claimed_free(&spare);
+    return status;
+}
+
+/* Looks after the queue while it is at it: the dead, what is due, the old. */
+static enum status do_chores(struct queue_thread *qt, struct batch *batch,
+                             int64_t now_ms)
+{
+    struct queue *queue = qt->options.queue;
+    enum status status = STATUS_OK;
+    size_t count;
+
+    if (batch->poll && batch->room > 0)
+        status = queue_reap(queue, now_ms, &count);
+    if (status == STATUS_OK && batch->room > 0 &&
+        (batch->poll || qt->next_due_wall_ms <= now_ms))
+        status = do_claim(qt, batch, now_ms);
+    if (status != STATUS_OK || !batch->poll || mono_ms() < qt->purge_ms)
+        return status;
+    status = queue_purge(queue, now_ms - QUEUE_DONE_KEEP_MS, QUEUE_PURGE_MAX,
+                         &count);
+    if (status == STATUS_OK && count < QUEUE_PURGE_MAX)
+        qt->purge_ms = mono_ms() + QUEUE_PURGE_EVERY_MS;
+    return status;
+}
+
+/* Leases first: a claim must not find what the engine still holds. What waits
+ * in the queue goes before what comes new. */
+static enum status do_batch(struct queue_thread *qt, struct batch *batch)
+{
+    struct queue *queue = qt->options.queue;
+    int64_t now_ms = wall_ms();
+    enum status status;
+
+    status = queue_extend(queue, batch->extend.ids, batch->extend.count,
+                          now_ms + LEASE_MS);
+    if (status == STATUS_OK)
+        status = do_changes(queue, batch);
+    if (status == STATUS_OK)
+        status = do_chores(qt, batch, now_ms);
+    if (status == STATUS_OK)
+        status = do_puts(queue, batch, now_ms);
+    return status;
+}
+
+/* ---- what became of it; the lock is held in these */
+
+static void hand_over(struct queue_thread *qt, struct claimed_list *list)
+{
+    struct claimed *claimed;
+
+    qt->room -= list->count; /* the batch had no more than it */
+    while ((claimed = claimed_take(list)) != NULL)
+        claimed_append(&qt->claimed, claimed);
+    if (qt->claimed.count > 0 && !qt->delivery_posted) {
+        qt->delivery_posted = true;
+        loop_post(qt->options.loop, &qt->delivery);
+    }
+}
+
+static void answer_puts(struct put *put, enum status status)
+{
+    while (put != NULL) {
+        struct put *next = put->next; /* it is gone once answered */
+
+        answer_put(put, status);
+        put = next;
+    }
+}
+
+static void settle_success(struct queue_thread *qt, struct batch *batch)
+{
+    struct queue_change *change;
+
+    qt->failures = 0;
+    qt->stored_since_stats += batch->stored;
+    hand_over(qt, &batch->claimed);
+    answer_puts(batch->puts, STATUS_OK);
+    while ((change = change_take(&batch->changes)) != NULL)
+        answer_change(qt, change);
+    free(batch->extend.ids);
+}
+
+/* What may be tried again goes back to the head of its list. */
+static void settle_failure(struct queue_thread *qt, struct batch *batch,
+                           enum status status)
+{
+    int64_t wait_ms = QUEUE_RETRY_MAX_MS;
+
+    if (qt->failures < 6)
+        wait_ms = int64_min(wait_ms, QUEUE_RETRY_MIN_MS << qt->failures);
+    qt->failures++;
+    qt->last_failure = status;
+    qt->retry_ms = mono_ms() + wait_ms;
+    claimed_free(&batch->claimed);
+    answer_puts(batch->puts, status);
+    if (batch->changes.first != NULL) {
+        batch->changes.last->next = qt->changes.first;
+        if (qt->changes.first == NULL)
+            qt->changes.last = batch->changes.last;
+        qt->changes.first = batch->changes.first;
+    }
+    if (qt->extend.ids == NULL)
+        qt->extend = batch->extend;
+    else
+        free(batch->extend.ids);
+}
+
+/* BUSY: the puts have their own patience. Else they would wait for nothing. */
+static void refuse_waiting_puts(struct queue_thread *qt, enum status status)
+{
+    struct put *puts = qt->puts;
+
+    if (status == STATUS_BUSY)
+        return;
+    qt->puts = NULL;
+    answer_puts(puts, status);
+}
+
+static void run_transaction(struct queue_thread *qt)
+{
+    struct queue *queue = qt->options.queue;
+    struct batch batch = {0};
+    enum status status = queue_begin(queue);
+    bool begun = status == STATUS_OK;
+
+    if (begun) {
+        cut(qt, &batch);
+        status = do_batch(qt, &batch);
+        if (status == STATUS_OK)
+            status = queue_commit(queue);
+        if (status != STATUS_OK)
+            queue_rollback(queue);
+    }
+    pthread_mutex_lock(&qt->lock);
+    if (status == STATUS_OK)
+        settle_success(qt, &batch);
+    else
+        settle_failure(qt, &batch, status);
+    if (!begun)
+        refuse_waiting_puts(qt, status);
+    pthread_mutex_unlock(&qt->lock);
+}
+
+/* ---- the thread */
+
+/* Reads what the sleep and the depth check go by. A failure here is seen by
+ * the next transaction, too. */
+static void look(struct queue_thread *qt)
+{
+    struct queue_stats stats;
+    int64_t now_ms = mono_ms();
+
+    if (queue_next_due(qt->options.queue, &qt->next_due_wall_ms) != STATUS_OK)
+        qt->next_due_wall_ms = INT64_MAX;
+    if (now_ms < qt->stats_ms)
+        return;
+    qt->stats_ms = now_ms + QUEUE_STATS_MS;
+    if (queue_stats(qt->options.queue, &stats) != STATUS_OK)
+        return;
+    pthread_mutex_lock(&qt->lock);
+    qt->stats = stats;
+    qt->stored_since_stats = 0;
+    pthread_mutex_unlock(&qt->lock);
+}
+
+static bool has_requests(const struct queue_thread *qt)
+{
+    return qt->puts != NULL || qt->changes.first != NULL ||
+           qt->extend.ids != NULL;
+}
+
+/* Mono: when the next transaction shall begin. */
+static int64_t next_turn_ms(const struct queue_thread *qt, int64_t now_ms)
+{
+    int64_t due_in_ms;
+
+    if (qt->failures > 0)
+        return qt->retry_ms;
+    if (has_requests(qt))
+        return now_ms;
+    if (qt->room == 0 || qt->quiescing || qt->next_due_wall_ms == INT64_MAX)
+        return qt->poll_ms;
+    due_in_ms = int64_max(0, qt->next_due_wall_ms - wall_ms());
+    return int64_min(qt->poll_ms, now_ms + due_in_ms);
+}
+
+/* False: the thread is to end. */
+static bool wait_for_turn(struct queue_thread *qt)
+{
+    bool more = true;
+
+    pthread_mutex_lock(&qt->lock);
+    for (;;) {
+        int64_t now_ms = mono_ms();
+        int64_t turn_ms = next_turn_ms(qt, now_ms);
+        struct timespec until = timespec_of(turn_ms);
+
+        more = !qt->stopping || (has_requests(qt) && now_ms < qt->stop_by_ms);
+        if (!more || turn_ms <= now_ms)
+            break;
+        (void)pthread_cond_timedwait(&qt->work, &qt->lock, &until);
+    }
+    pthread_mutex_unlock(&qt->lock);
+    return more;
+}
+
+/* Nothing is lost by this: the jobs stay leased and are reaped. */
+static void give_up_the_rest(struct queue_thread *qt)
+{
+    struct queue_change *change;
+
+    pthread_mutex_lock(&qt->lock);
+    answer_puts(qt->puts, STATUS_STOPPING);
+    qt->puts = NULL;
+    while ((change = change_take(&qt->changes)) != NULL) {
+        change->status = qt->last_failure;
+        answer_change(qt, change);
+    }
+    pthread_mutex_unlock(&qt->lock);
+}
+
+static void *thread_main(void *arg)
+{
+    struct queue_thread *qt = arg;
+
+    do {
+        run_transaction(qt);
+        look(qt);
+    } while (wait_for_turn(qt));
+    give_up_the_rest(qt);
+    return NULL;
+}
+
+/* With all signals blocked: they are another thread's business. */
+static enum status spawn(struct queue_thread *qt)
+{
+    sigset_t all, before;
+    int err;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    err = pthread_create(&qt->thread, NULL, thread_main, qt);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return err == 0 ? STATUS_OK : status_from_errno(err);
+}
+
+static void destroy(struct queue_thread *qt)
+{
+    claimed_free(&qt->claimed);
+    free(qt->extend.ids);
+    pthread_cond_destroy(&qt->no_puts);
+    pthread_cond_destroy(&qt->work);
+    pthread_mutex_destroy(&qt->lock);
+    free(qt);
+}
+
+enum status queue_thread_start(struct queue_thread **out,
+                               const struct queue_thread_options *options)
+{
+    struct queue_thread *qt = calloc(1, sizeof(*qt));
+    enum status status;
+
+    if (qt == NULL)
+        return STATUS_NO_MEMORY;
+    qt->options = *options;
+    qt->delivery.fn = deliver;
+    qt->last_failure = STATUS_STOPPING;
+    pthread_mutex_init(&qt->lock, NULL);
+    cond_init(&qt->work);
+    cond_init(&qt->no_puts);
+    status = spawn(qt);
+    if (status != STATUS_OK) {
+        destroy(qt);
+        return status;
+    }
+    *out = qt;
+    return STATUS_OK;
+}
+
+void queue_thread_quiesce(struct queue_thread *qt)
+{
+    pthread_mutex_lock(&qt->lock);
+    qt->quiescing = true;
+    pthread_mutex_unlock(&qt->lock);
+}
+
+void queue_thread_free(struct queue_thread *qt)
+{
+    if (qt == NULL)
+        return;
+    pthread_mutex_lock(&qt->lock);
+    qt->quiescing = true;
+    qt->stopping = true;
+    qt->stop_by_ms = mono_ms() + QUEUE_STOP_MS;
+    pthread_cond_signal(&qt->work);
+    pthread_mutex_unlock(&qt->lock);
+    pthread_join(qt->thread, NULL);
+    pthread_mutex_lock(&qt->lock);
+    while (qt->puts_inside > 0)
+        pthread_cond_wait(&qt->no_puts, &qt->lock);
+    pthread_mutex_unlock(&qt->lock);
+    destroy(qt);
+}
