@@ -1,5 +1,5 @@
 # make            build/darkroom and build/darkroom-lab
-# make test       all tests (installs what they need; SANITIZE=address,undefined)
+# make test       all tests; installs what they need
 # make check      the tests alone, with what is installed
 # make run, demo  scripts/run, scripts/run --once
 # make lint       style, structure and static analysis
@@ -40,6 +40,7 @@ CFLAGS_ALL := -std=c17 -pthread $(OPTIMIZE) $(HARDEN) $(WARNINGS) \
 	-fno-sanitize-recover=all) $(CFLAGS)
 LDFLAGS_ALL := -pthread -pie -Wl,-z,relro,-z,now,--as-needed \
 	$(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
+LINK = $(CC) $(LDFLAGS_ALL)
 
 # One foreign library, one includer; these are the packages behind them.
 LIBS_LAB := -lpng16 -ljpeg -lz $(if $(filter 1,$(ISAL)),-lisal) -lseccomp -lm
@@ -91,22 +92,22 @@ $(LIB): $(call OBJ,$(LIB_SRC))
 	$(call say,AR,$@)$(AR) rcs $@ $^
 
 $(BUILD)/darkroom: $(call OBJ,$(DARKROOM_SRC)) $(LIB)
-	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_WORKER) $(LIBS_FCGI)
+	$(call say,LD,$@)$(LINK) -o $@ $^ $(LIBS_WORKER) $(LIBS_FCGI)
 
 $(BUILD)/darkroom-lab: $(call OBJ,$(LAB_SRC)) $(LIB)
-	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_LAB)
+	$(call say,LD,$@)$(LINK) -o $@ $^ $(LIBS_LAB)
 
 $(BUILD)/line-sim: $(call OBJ,$(SIM_SRC)) $(LIB)
-	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_SIM)
+	$(call say,LD,$@)$(LINK) -o $@ $^ $(LIBS_SIM)
 
 $(TESTS): $(BUILD)/%: $(BUILD)/obj/%.o $(call OBJ,$(HELPER_SRC)) $(LIB)
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_TEST) $(LIBS_WORKER) $(LIBS_LAB) \
-		-lmicrohttpd
+	$(call say,LD,$@)$(LINK) -o $@ $^ $(LIBS_TEST) $(LIBS_WORKER) \
+		$(LIBS_LAB) -lmicrohttpd
 
 $(TOOLS): $(BUILD)/%: $(BUILD)/obj/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_WORKER) $(LIBS_LAB)
+	$(call say,LD,$@)$(LINK) -o $@ $^ $(LIBS_WORKER) $(LIBS_LAB)
 
 -include $(patsubst %.o,%.d,$(call OBJ,$(ALL_SRC)))
 
@@ -132,8 +133,8 @@ format:
 hdr-check:
 	@for header in $(HEADERS); do \
 		printf '#include "%s"\ntypedef int not_empty;\n' $$header | \
-		$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -I. -fsyntax-only -x c - || \
-		exit 1; done
+		$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -I. -fsyntax-only \
+		-x c - || exit 1; done
 
 clean:
 	rm -rf $(BUILD)
