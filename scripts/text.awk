@@ -6,7 +6,11 @@ function say(what) {
     printf "%s:%d: %s\n", FILENAME, FNR, what
 }
 
-{ line = $0 }
+# A character of several bytes is one column.
+{
+    line = $0
+    gsub(/[\200-\277]/, "", line)
+}
 
 FILENAME ~ /Makefile$/ { gsub(/\t/, "        ", line) }
 
@@ -18,6 +22,6 @@ length(line) > columns {
 
 /[ \t\r]$/ { say("white space at the end of the line") }
 
-FILENAME !~ /text\.awk$/ && /(TODO|FIXME|XXX)/ {
+FILENAME !~ /text\.awk$/ && /TODO|FIXME|(^|[^X])XXX([^X]|$)/ {
     say("a mark of unfinished work")
 }
