@@ -15,6 +15,7 @@
 # shell dies (setpriv), so nothing survives a killed script either.
 #
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # its variables are for the caller
 
 stack_top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=$(realpath -m "${BUILD:-$stack_top/build}")
@@ -65,7 +66,7 @@ stack_alive() {
     local pid=${stack_pids[$1]:-}
 
     [ -n "$pid" ] &&
-        ps -o stat= -s "$pid" 2>/dev/null | grep -qv '^Z'
+        pgrep --session "$pid" --runstates DRSTtI >/dev/null
 }
 
 stack_dead() {
@@ -81,7 +82,7 @@ stack_end() {
     kill -TERM "$pid" 2>/dev/null || true
     stack_until $stack_stop_s stack_dead "$1" || {
         echo "stack: $1 did not stop in $stack_stop_s s, killing it" >&2
-        ps -o pid= -s "$pid" | xargs -r kill -KILL 2>/dev/null || true
+        pgrep --session "$pid" | xargs -r kill -KILL 2>/dev/null || true
         status=1
     }
     wait "$pid" 2>/dev/null || true
@@ -141,9 +142,9 @@ stack_nginx_settled() {
 # once never share one. Ports below 32768 are not handed out to outgoing
 # connections.
 stack_nginx() {
-    local port try
+    local port
 
-    for try in {1..20}; do
+    for _ in {1..20}; do
         port=${1:-$((20000 + RANDOM % 12000))}
         stack_nginx_conf "$port"
         rm -f "$stack_dir/nginx.pid"

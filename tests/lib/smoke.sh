@@ -7,6 +7,7 @@
 # stopped; a test that leaves a process or needs SIGKILL has failed.
 #
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # its variables are for the caller
 
 smoke_top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # shellcheck source=tests/lib/tap.sh
