@@ -33,7 +33,7 @@ OPTIMIZE ?= -O2 -g
 HARDEN := -fstack-protector-strong -fPIE $(if $(SANITIZE),,-D_FORTIFY_SOURCE=2)
 CPPFLAGS_ALL := -D_GNU_SOURCE -DDARKROOM_VERSION='"$(VERSION)"' \
 	$(if $(filter 1,$(ISAL)),-DHAVE_ISAL=1) \
-	$(if $(SANITIZE),-DDARKROOM_SANITIZE=1) -Ilib $(CPPFLAGS)
+	$(if $(SANITIZE),-DDARKROOM_SANITIZE=1) -iquote lib $(CPPFLAGS)
 CFLAGS_ALL := -std=c17 -pthread $(OPTIMIZE) $(HARDEN) $(WARNINGS) \
 	$(if $(filter 1,$(WERROR)),-Werror) \
 	$(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer \
