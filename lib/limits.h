@@ -60,21 +60,19 @@
 #define HTTP_CONNECTIONS_PER_HOST 8
 #define HTTP_STREAMS_PER_CONNECTION 128
 #define HTTP_BUFFER_BYTES (16 * 1024)
-#define HTTP_HEAD_MAX_BYTES (64 * 1024) /* of an answer, 1xx and trailers too  \
-                                         */
+#define HTTP_HEAD_MAX_BYTES (64 * 1024) /* of an answer, trailers too */
 #define HTTP_SPARE_HANDLES_MAX 64       /* curl handles kept for use again */
 
 /* ---- pictures */
-#define IMAGE_INPUT_MAX_BYTES 209715200        /* 200 MB, of the setting */
-#define IMAGE_INPUT_MAX_DEFAULT_BYTES 52428800 /* 50 MB */
-#define IMAGE_PIXELS_MAX 100000000             /* 100 MP */
+#define IMAGE_INPUT_MAX_BYTES 52428800 /* 50 MB */
+#define IMAGE_PIXELS_MAX 100000000     /* 100 MP */
 #define IMAGE_SIDE_MAX 65535
-#define IMAGE_SCANS_MAX 100                  /* progressive JPEG */
-#define IMAGE_CHUNK_MAX_BYTES (1024 * 1024)  /* one PNG chunk we must keep */
-#define IMAGE_MEMORY_MAX_BYTES 805306368     /* 768 MB, of the setting */
-#define IMAGE_MEMORY_DEFAULT_BYTES 268435456 /* 256 MB */
-#define ORIGINAL_MAX_BYTES 10000000          /* line-platform 5: 10 MB */
-#define PREVIEW_MAX_BYTES 1000000            /* line-platform 5: 1 MB */
+#define IMAGE_SCANS_MAX 100                 /* progressive JPEG */
+#define IMAGE_CHUNK_MAX_BYTES (1024 * 1024) /* one PNG chunk we must keep */
+#define IMAGE_MEMORY_MAX_BYTES 268435456    /* 256 MB */
+#define IMAGE_SLICE_PX (64 * 1024)          /* source pixels in one call */
+#define ORIGINAL_MAX_BYTES 10000000         /* line-platform 5: 10 MB */
+#define PREVIEW_MAX_BYTES 1000000           /* line-platform 5: 1 MB */
 #define PREVIEW_SIDE_MAX_PX 1024
 
 /* ---- lab: the jailed decoder process */

@@ -1,0 +1,252 @@
+/*
+ * deflate.c: input is gathered into segments of at most 64 KB; each segment is
+ * compressed and flushed to a byte boundary, and if that came out longer than
+ * the segment itself, a stored block takes its place.
+ *
+ *   78 01 | segment ... | 03 00 | Adler-32
+ *
+ * The compressor's window is made of input, so it stays right whichever form
+ * was sent. The bound on the whole is thus arithmetic (5 bytes a segment, RFC
+ * 1951 3.2.4) and owes nothing to the compressor: ISA-L by itself falls back
+ * to stored blocks only while the block is still in its 32 KB window. A flush
+ * a segment costs 5 bytes, and a table for each 64 KB costs nothing that can be
+ * measured on photos.
+ */
+#include "deflate.h"
+
+#ifdef HAVE_ISAL
+#include <isa-l/crc.h>
+#include <isa-l/igzip_lib.h>
+#else
+#include <zlib.h>
+#endif
+
+#define SEGMENT_BYTES 65535 /* what one stored block holds */
+#define STORED_HEAD_BYTES 5
+#define ROOM_BYTES (SEGMENT_BYTES + STORED_HEAD_BYTES)
+#define STREAM_HEAD_BYTES 2
+#define STREAM_TAIL_BYTES 6 /* empty last block, Adler-32 */
+
+struct deflate {
+    struct byte_sink sink;
+    uint32_t adler;
+    bool begun;
+    size_t fill;
+    uint8_t segment[SEGMENT_BYTES];
+    uint8_t room[ROOM_BYTES];
+#ifdef HAVE_ISAL
+    struct isal_zstream stream;
+    uint8_t level[ISAL_DEF_LVL2_DEFAULT];
+#else
+    z_stream stream;
+#endif
+};
+
+/* ---- the compressor: raw deflate, one flushed segment at a time */
+
+#ifdef HAVE_ISAL
+
+static enum status compressor_init(struct deflate *d)
+{
+    isal_deflate_init(&d->stream);
+    d->stream.level = 2;
+    d->stream.level_buf = d->level;
+    d->stream.level_buf_size = sizeof(d->level);
+    d->stream.gzip_flag = IGZIP_DEFLATE;
+    d->stream.flush = SYNC_FLUSH;
+    return STATUS_OK;
+}
+
+static void compressor_release(struct deflate *d)
+{
+    (void)d;
+}
+
+static void compressor_set_input(struct deflate *d)
+{
+    d->stream.next_in = d->segment;
+    d->stream.avail_in = (uint32_t)d->fill;
+}
+
+static enum status compressor_step(struct deflate *d)
+{
+    d->stream.next_out = d->room;
+    d->stream.avail_out = sizeof(d->room);
+    return isal_deflate(&d->stream) == COMP_OK ? STATUS_OK : STATUS_BUG;
+}
+
+static uint32_t adler32_add(uint32_t adler, const uint8_t *bytes, size_t len)
+{
+    return isal_adler32(adler, bytes, len);
+}
+
+uint32_t deflate_crc32(uint32_t crc, const uint8_t *bytes, size_t len)
+{
+    return crc32_gzip_refl(crc, bytes, len);
+}
+
+#else /* zlib */
+
+static enum status compressor_init(struct deflate *d)
+{
+    int code =
+        deflateInit2(&d->stream, 1, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY);
+
+    return code == Z_OK ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+static void compressor_release(struct deflate *d)
+{
+    (void)deflateEnd(&d->stream);
+}
+
+static void compressor_set_input(struct deflate *d)
+{
+    d->stream.next_in = d->segment;
+    d->stream.avail_in = (uInt)d->fill;
+}
+
+static enum status compressor_step(struct deflate *d)
+{
+    int code;
+
+    d->stream.next_out = d->room;
+    d->stream.avail_out = sizeof(d->room);
+    code = deflate(&d->stream, Z_SYNC_FLUSH);
+    /* BUF_ERROR: the room was filled to its last byte before, no more left */
+    return code == Z_OK || code == Z_BUF_ERROR ? STATUS_OK : STATUS_BUG;
+}
+
+static uint32_t adler32_add(uint32_t adler, const uint8_t *bytes, size_t len)
+{
+    return (uint32_t)adler32(adler, bytes, (uInt)len);
+}
+
+uint32_t deflate_crc32(uint32_t crc, const uint8_t *bytes, size_t len)
+{
+    return (uint32_t)crc32(crc, bytes, (uInt)len);
+}
+
+#endif
+
+/* ---- segments */
+
+static enum status emit(struct deflate *d, const uint8_t *bytes, size_t len)
+{
+    return d->sink.write(d->sink.arg, bytes, len);
+}
+
+static enum status send_stored(struct deflate *d)
+{
+    uint8_t head[STORED_HEAD_BYTES] = {
+        0,
+        (uint8_t)d->fill,
+        (uint8_t)(d->fill >> 8),
+        (uint8_t)~d->fill,
+        (uint8_t)(~d->fill >> 8),
+    };
+    enum status status = emit(d, head, sizeof(head));
+
+    return status == STATUS_OK ? emit(d, d->segment, d->fill) : status;
+}
+
+/*
+ * All of the compressor's output has to be fetched even when it is already
+ * known to be too long, or the next segment would begin in the middle of it.
+ */
+static enum status send_segment(struct deflate *d)
+{
+    size_t limit = d->fill + STORED_HEAD_BYTES;
+    size_t len = 0;
+    enum status status;
+
+    d->adler = adler32_add(d->adler, d->segment, d->fill);
+    compressor_set_input(d);
+    do {
+        status = compressor_step(d);
+        if (status != STATUS_OK)
+            return status;
+        len += sizeof(d->room) - d->stream.avail_out;
+    } while (d->stream.avail_out == 0);
+    status = len <= limit ? emit(d, d->room, len) : send_stored(d);
+    d->fill = 0;
+    return status;
+}
+
+/* ---- the stream */
+
+enum status deflate_new(struct deflate **out, const struct byte_sink *sink)
+{
+    struct deflate *d = calloc(1, sizeof(*d));
+    enum status status;
+
+    if (d == NULL)
+        return STATUS_NO_MEMORY;
+    d->sink = *sink;
+    d->adler = 1;
+    status = compressor_init(d);
+    if (status != STATUS_OK) {
+        free(d);
+        return status;
+    }
+    *out = d;
+    return STATUS_OK;
+}
+
+void deflate_free(struct deflate *d)
+{
+    if (d == NULL)
+        return;
+    compressor_release(d);
+    free(d);
+}
+
+/* Deflate, 32 KB window, fastest, no dictionary (RFC 1950 2.2). */
+static enum status send_head(struct deflate *d)
+{
+    static const uint8_t head[STREAM_HEAD_BYTES] = {0x78, 0x01};
+
+    if (d->begun)
+        return STATUS_OK;
+    d->begun = true;
+    return emit(d, head, sizeof(head));
+}
+
+enum status deflate_write(struct deflate *d, const uint8_t *bytes, size_t len)
+{
+    enum status status = send_head(d);
+
+    while (status == STATUS_OK && len > 0) {
+        size_t part = size_min(len, SEGMENT_BYTES - d->fill);
+
+        memcpy(d->segment + d->fill, bytes, part);
+        d->fill += part;
+        bytes += part;
+        len -= part;
+        if (d->fill == SEGMENT_BYTES)
+            status = send_segment(d);
+    }
+    return status;
+}
+
+enum status deflate_finish(struct deflate *d)
+{
+    enum status status = send_head(d);
+    uint8_t tail[STREAM_TAIL_BYTES] = {0x03, 0x00};
+
+    if (status == STATUS_OK && d->fill > 0)
+        status = send_segment(d);
+    if (status != STATUS_OK)
+        return status;
+    for (size_t i = 0; i < 4; i++)
+        tail[2 + i] = (uint8_t)(d->adler >> (24 - 8 * i));
+    return emit(d, tail, sizeof(tail));
+}
+
+bool deflate_bound(size_t len, size_t *out)
+{
+    size_t segments = len / SEGMENT_BYTES + (len % SEGMENT_BYTES > 0);
+
+    return size_add(len, segments * STORED_HEAD_BYTES, &len) &&
+           size_add(len, STREAM_HEAD_BYTES + STREAM_TAIL_BYTES, out);
+}

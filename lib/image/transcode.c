@@ -1,0 +1,582 @@
+/*
+ * transcode.c: ties the stages together.
+ *
+ *   bytes -> sniff -> decoder -> [scale] -> [rotate] -+-> writer -> original
+ *                                                     +-> scale -> writer
+ *                                                               -> preview
+ *
+ *   SNIFF -> DECODE -> EMIT -> FINISH -> DONE        FAILED from anywhere
+ *
+ * SNIFF waits for enough bytes to choose the decoder. In DECODE the decoder
+ * reads the header, then on_header() plans all sizes and builds the row chain,
+ * from its end to its start, and then rows run through it. EMIT lets out the
+ * rows that a rotation holds. Each call gets a budget of pixels; who runs out
+ * of it answers AGAIN.
+ *
+ * Bytes that a decoder does not take are kept in one carry buffer, which is
+ * moved to its front when more come.
+ */
+#include "transcode.h"
+
+#include "../limits.h"
+#include "decoder_jpeg.h"
+#include "decoder_png.h"
+#include "plan.h"
+#include "png_writer.h"
+#include "rotate.h"
+#include "scale.h"
+#include "sniff.h"
+
+enum transcode_state {
+    STATE_SNIFF,
+    STATE_DECODE,
+    STATE_EMIT,
+    STATE_FINISH,
+    STATE_DONE,
+    STATE_FAILED,
+};
+
+struct carry {
+    uint8_t *bytes;
+    size_t start;
+    size_t len;
+    size_t capacity;
+};
+
+struct transcode {
+    struct transcode_options options;
+    struct transcode_sinks sinks;
+    struct transcode_report report;
+    enum transcode_state state;
+    enum status failure;
+    bool has_work; /* the last answer was AGAIN */
+    bool ended;
+    struct carry carry;
+    struct plan plan;
+    struct decoder *decoder;
+    struct scale *scale;
+    struct rotate *rotate;
+    struct png_writer *original;
+    struct scale *preview_scale;
+    struct png_writer *preview;
+    struct row_sink first; /* where the decoder's rows go */
+};
+
+/* ---- carry */
+
+static enum status carry_append(struct carry *carry, const uint8_t *bytes,
+                                size_t len)
+{
+    size_t needed;
+
+    if (len == 0)
+        return STATUS_OK;
+    if (carry->start > 0) {
+        memmove(carry->bytes, carry->bytes + carry->start, carry->len);
+        carry->start = 0;
+    }
+    if (!size_add(carry->len, len, &needed))
+        return STATUS_NO_MEMORY;
+    if (needed > carry->capacity) {
+        size_t capacity = needed + needed / 2;
+        uint8_t *grown = realloc(carry->bytes, capacity);
+
+        if (grown == NULL)
+            return STATUS_NO_MEMORY;
+        carry->bytes = grown;
+        carry->capacity = capacity;
+    }
+    memcpy(carry->bytes + carry->len, bytes, len);
+    carry->len = needed;
+    return STATUS_OK;
+}
+
+static void carry_consume(struct carry *carry, size_t len)
+{
+    carry->start += len;
+    carry->len -= len;
+    if (carry->len == 0)
+        carry->start = 0;
+}
+
+static void carry_release(struct carry *carry)
+{
+    free(carry->bytes);
+    *carry = (struct carry){0};
+}
+
+/* ---- the row chain */
+
+static enum status write_original(void *arg, const uint8_t *bytes, size_t len)
+{
+    struct transcode *t = arg;
+
+    t->report.original_bytes += len;
+    return t->sinks.original(t->sinks.original_arg, bytes, len);
+}
+
+static enum status write_preview(void *arg, const uint8_t *bytes, size_t len)
+{
+    struct transcode *t = arg;
+
+    t->report.preview_bytes += len;
+    return t->sinks.preview(t->sinks.preview_arg, bytes, len);
+}
+
+static enum status row_to_preview(void *arg, const uint8_t *row)
+{
+    struct transcode *t = arg;
+
+    return png_writer_row(t->preview, row);
+}
+
+static enum status row_to_original(void *arg, const uint8_t *row)
+{
+    struct transcode *t = arg;
+    enum status status = png_writer_row(t->original, row);
+
+    if (status != STATUS_OK || t->preview_scale == NULL)
+        return status;
+    return scale_row(t->preview_scale, row);
+}
+
+static enum status row_to_rotate(void *arg, const uint8_t *row)
+{
+    return rotate_row(arg, row);
+}
+
+static enum status row_to_scale(void *arg, const uint8_t *row)
+{
+    return scale_row(arg, row);
+}
+
+/* Up for what was a photo, Paeth for the rest, none where samples are no
+ * intensities (performance-study 3; PNG 12.7). */
+static enum png_filter choose_filter(const struct transcode *t,
+                                     const struct pixel_format *format)
+{
+    if (format->kind == PIXEL_INDEXED || format->depth < 8)
+        return PNG_WRITER_NONE;
+    return t->report.source_type == IMAGE_TYPE_JPEG ? PNG_WRITER_UP
+                                                    : PNG_WRITER_PAETH;
+}
+
+static enum status build_writer(struct transcode *t, struct png_writer **writer,
+                                const struct plan_size *size,
+                                const struct pixel_format *format, byte_fn *fn)
+{
+    struct png_image image = {
+        .width_px = size->width_px,
+        .height_px = size->height_px,
+        .format = *format,
+        .filter = choose_filter(t, format),
+    };
+
+    return png_writer_new(writer, &image, &(struct byte_sink){fn, t});
+}
+
+static enum status build_preview(struct transcode *t)
+{
+    struct scale_job job = {
+        .format = t->plan.original_format,
+        .source_width_px = t->plan.original.width_px,
+        .source_height_px = t->plan.original.height_px,
+        .width_px = t->plan.preview.width_px,
+        .height_px = t->plan.preview.height_px,
+        .sink = {row_to_preview, t},
+    };
+    struct pixel_format plain;
+    enum status status;
+
+    if (t->plan.preview_is_original)
+        return STATUS_OK;
+    pixel_format_plain(&t->plan.original_format, &plain);
+    status =
+        build_writer(t, &t->preview, &t->plan.preview, &plain, write_preview);
+    return status == STATUS_OK ? scale_new(&t->preview_scale, &job) : status;
+}
+
+static struct rotate_job rotation(const struct transcode *t)
+{
+    return (struct rotate_job){
+        .orientation = t->report.orientation,
+        .width_px = t->plan.scaled.width_px,
+        .height_px = t->plan.scaled.height_px,
+        .pixel_bytes = pixel_bytes(&t->plan.original_format),
+        .sink = t->first,
+    };
+}
+
+static enum status build_rotate(struct transcode *t)
+{
+    struct rotate_job job = rotation(t);
+    enum status status;
+
+    if (t->report.orientation == 1)
+        return STATUS_OK;
+    status = rotate_new(&t->rotate, &job);
+    t->first = (struct row_sink){row_to_rotate, t->rotate};
+    return status;
+}
+
+static enum status build_scale(struct transcode *t,
+                               const struct pixel_format *format)
+{
+    struct scale_job job = {
+        .format = *format,
+        .source_width_px = t->plan.decoded.width_px,
+        .source_height_px = t->plan.decoded.height_px,
+        .width_px = t->plan.scaled.width_px,
+        .height_px = t->plan.scaled.height_px,
+        .sink = t->first,
+    };
+    enum status status;
+
+    if (job.width_px == job.source_width_px &&
+        job.height_px == job.source_height_px)
+        return STATUS_OK;
+    status = scale_new(&t->scale, &job);
+    t->first = (struct row_sink){row_to_scale, t->scale};
+    return status;
+}
+
+static enum status build_chain(struct transcode *t,
+                               const struct pixel_format *format)
+{
+    enum status status = build_writer(t, &t->original, &t->plan.original,
+                                      &t->plan.original_format, write_original);
+
+    t->first = (struct row_sink){row_to_original, t};
+    if (status == STATUS_OK)
+        status = build_preview(t);
+    if (status == STATUS_OK)
+        status = build_rotate(t);
+    if (status == STATUS_OK)
+        status = build_scale(t, format);
+    return status;
+}
+
+/* ---- the header */
+
+static void report_header(struct transcode *t,
+                          const struct decoder_header *header)
+{
+    t->report.source_width_px = header->width_px;
+    t->report.source_height_px = header->height_px;
+    t->report.orientation = header->orientation;
+    t->report.progressive = header->progressive;
+}
+
+static void report_plan(struct transcode *t)
+{
+    t->report.preview_is_original = t->plan.preview_is_original;
+    t->report.original_width_px = t->plan.original.width_px;
+    t->report.original_height_px = t->plan.original.height_px;
+    t->report.preview_width_px = t->plan.preview.width_px;
+    t->report.preview_height_px = t->plan.preview.height_px;
+}
+
+static struct decoder_limits limits_of(const struct transcode_options *options)
+{
+    return (struct decoder_limits){
+        .width_max_px = options->width_max_px,
+        .height_max_px = options->height_max_px,
+        .pixels_max = options->pixels_max,
+        .scans_max = options->scans_max,
+        .chunk_max_bytes = options->chunk_max_bytes,
+    };
+}
+
+static enum status make_plan(struct transcode *t,
+                             const struct decoder_header *header)
+{
+    struct plan_request request = {
+        .width_px = header->width_px,
+        .height_px = header->height_px,
+        .orientation = header->orientation,
+        .dct_scales = header->dct_scales,
+        .format = header->format,
+        .original_max_bytes = t->options.original_max_bytes,
+        .preview_max_bytes = t->options.preview_max_bytes,
+        .preview_side_max_px = t->options.preview_side_max_px,
+    };
+
+    return plan_make(&t->plan, &request);
+}
+
+/* Buffers of the decoder and of the rotation, all together. */
+static enum status check_memory(const struct transcode *t,
+                                const struct decoder_header *header)
+{
+    struct rotate_job job = rotation(t);
+    size_t bytes;
+
+    if (!rotate_bytes(&job, &bytes) ||
+        !size_add(bytes, header->whole_picture_bytes, &bytes) ||
+        bytes > t->options.memory_max_bytes)
+        return STATUS_IMAGE_TOO_MUCH_MEMORY;
+    return STATUS_OK;
+}
+
+static enum status on_header(void *arg, const struct decoder_header *header,
+                             uint8_t *eighths)
+{
+    struct transcode *t = arg;
+    struct decoder_limits limits = limits_of(&t->options);
+    enum status status;
+
+    report_header(t, header);
+    status = decoder_check_size(&limits, header->width_px, header->height_px);
+    if (status == STATUS_OK)
+        status = make_plan(t, header);
+    if (status == STATUS_OK)
+        status = check_memory(t, header);
+    if (status == STATUS_OK)
+        status = build_chain(t, &header->format);
+    if (status != STATUS_OK)
+        return status;
+    report_plan(t);
+    *eighths = t->plan.dct_eighths;
+    return STATUS_OK;
+}
+
+static enum status on_row(void *arg, const uint8_t *row)
+{
+    struct transcode *t = arg;
+
+    return t->first.write(t->first.arg, row);
+}
+
+/* ---- states; OK means go on with the next one */
+
+static enum status step_sniff(struct transcode *t, struct decoder_input *input)
+{
+    static const struct decoder_ops *const decoders[] = {
+        [IMAGE_TYPE_JPEG] = &decoder_jpeg,
+        [IMAGE_TYPE_PNG] = &decoder_png,
+    };
+    struct decoder_limits limits = limits_of(&t->options);
+    struct decoder_client client = {t, on_header, on_row};
+    enum status status =
+        sniff(input->bytes, input->len, &t->report.source_type);
+
+    if (status == STATUS_MORE && input->ended)
+        return input->len == 0 ? STATUS_EMPTY : STATUS_NOT_AN_IMAGE;
+    if (status != STATUS_OK)
+        return status;
+    t->state = STATE_DECODE;
+    return decoders[t->report.source_type]->create(&t->decoder, &limits,
+                                                   &client);
+}
+
+static enum status step_decode(struct transcode *t, struct decoder_input *input)
+{
+    enum status status = t->decoder->ops->decode(t->decoder, input);
+
+    if (status == STATUS_MORE && input->ended)
+        return STATUS_IMAGE_TRUNCATED;
+    if (status != STATUS_OK)
+        return status;
+    t->state = STATE_EMIT;
+    return STATUS_OK;
+}
+
+static enum status step_emit(struct transcode *t, struct decoder_input *input)
+{
+    enum status status = STATUS_OK;
+
+    if (t->rotate != NULL)
+        status = rotate_run(t->rotate, &input->budget_px);
+    if (status == STATUS_OK)
+        t->state = STATE_FINISH;
+    return status;
+}
+
+static enum status step_finish(struct transcode *t, struct decoder_input *input)
+{
+    enum status status = png_writer_finish(t->original);
+
+    (void)input;
+    if (status == STATUS_OK && t->preview != NULL)
+        status = png_writer_finish(t->preview);
+    if (status == STATUS_OK)
+        t->state = STATE_DONE;
+    return status;
+}
+
+static enum status advance(struct transcode *t, struct decoder_input *input)
+{
+    static enum status (*const steps[])(struct transcode *,
+                                        struct decoder_input *) = {
+        [STATE_SNIFF] = step_sniff,
+        [STATE_DECODE] = step_decode,
+        [STATE_EMIT] = step_emit,
+        [STATE_FINISH] = step_finish,
+    };
+    enum status status = STATUS_OK;
+
+    while (status == STATUS_OK && t->state != STATE_DONE)
+        status = steps[t->state](t, input);
+    return status;
+}
+
+/* ---- the door */
+
+static void release_stages(struct transcode *t)
+{
+    if (t->decoder != NULL)
+        t->decoder->ops->destroy(t->decoder);
+    scale_free(t->scale);
+    rotate_free(t->rotate);
+    png_writer_free(t->original);
+    scale_free(t->preview_scale);
+    png_writer_free(t->preview);
+    carry_release(&t->carry);
+    t->decoder = NULL;
+    t->scale = t->preview_scale = NULL;
+    t->rotate = NULL;
+    t->original = t->preview = NULL;
+}
+
+/* What is kept for later is dropped as soon as there is no later. */
+static enum status settle(struct transcode *t, enum status status)
+{
+    t->has_work = status == STATUS_AGAIN;
+    if (status == STATUS_MORE || status == STATUS_AGAIN)
+        return status;
+    release_stages(t);
+    if (status == STATUS_OK)
+        return status;
+    t->state = STATE_FAILED;
+    t->failure = status;
+    return status;
+}
+
+/* One slice over the carry buffer. */
+static enum status work_on_carry(struct transcode *t)
+{
+    struct decoder_input input = {
+        .bytes = t->carry.bytes + t->carry.start,
+        .len = t->carry.len,
+        .ended = t->ended,
+        .budget_px = IMAGE_SLICE_PX,
+    };
+    enum status status = advance(t, &input);
+
+    carry_consume(&t->carry, t->carry.len - input.len);
+    return status;
+}
+
+/* One slice over bytes of the caller; what is left of them is kept. */
+static enum status work_on_bytes(struct transcode *t, const uint8_t *bytes,
+                                 size_t len)
+{
+    struct decoder_input input = {
+        .bytes = bytes,
+        .len = len,
+        .budget_px = IMAGE_SLICE_PX,
+    };
+    enum status status = advance(t, &input);
+    enum status kept = STATUS_OK;
+
+    if (status == STATUS_MORE || status == STATUS_AGAIN)
+        kept = carry_append(&t->carry, input.bytes, input.len);
+    return kept == STATUS_OK ? status : kept;
+}
+
+void transcode_options_default(struct transcode_options *options)
+{
+    *options = (struct transcode_options){
+        .input_max_bytes = IMAGE_INPUT_MAX_BYTES,
+        .original_max_bytes = ORIGINAL_MAX_BYTES,
+        .preview_max_bytes = PREVIEW_MAX_BYTES,
+        .memory_max_bytes = IMAGE_MEMORY_MAX_BYTES,
+        .chunk_max_bytes = IMAGE_CHUNK_MAX_BYTES,
+        .pixels_max = IMAGE_PIXELS_MAX,
+        .width_max_px = IMAGE_SIDE_MAX,
+        .height_max_px = IMAGE_SIDE_MAX,
+        .preview_side_max_px = PREVIEW_SIDE_MAX_PX,
+        .scans_max = IMAGE_SCANS_MAX,
+    };
+}
+
+enum status transcode_new(struct transcode **out,
+                          const struct transcode_options *options,
+                          const struct transcode_sinks *sinks)
+{
+    struct transcode *t = calloc(1, sizeof(*t));
+
+    if (t == NULL)
+        return STATUS_NO_MEMORY;
+    t->options = *options;
+    t->sinks = *sinks;
+    *out = t;
+    return STATUS_OK;
+}
+
+void transcode_free(struct transcode *t)
+{
+    if (t == NULL)
+        return;
+    release_stages(t);
+    free(t);
+}
+
+enum status transcode_push(struct transcode *t, const uint8_t *bytes,
+                           size_t len)
+{
+    enum status status;
+
+    if (t->state == STATE_FAILED)
+        return t->failure;
+    if (t->has_work || t->ended)
+        return STATUS_BUG;
+    t->report.input_bytes += len;
+    if (t->state == STATE_DONE)
+        return STATUS_OK;
+    if (t->report.input_bytes > t->options.input_max_bytes)
+        return settle(t, STATUS_TOO_LARGE);
+    if (t->carry.len == 0)
+        return settle(t, work_on_bytes(t, bytes, len));
+    status = carry_append(&t->carry, bytes, len);
+    if (status == STATUS_OK)
+        status = work_on_carry(t);
+    return settle(t, status);
+}
+
+enum status transcode_run(struct transcode *t)
+{
+    if (t->state == STATE_FAILED)
+        return t->failure;
+    if (!t->has_work)
+        return STATUS_BUG;
+    return settle(t, work_on_carry(t));
+}
+
+enum status transcode_end(struct transcode *t)
+{
+    if (t->state == STATE_FAILED)
+        return t->failure;
+    if (t->state == STATE_DONE)
+        return STATUS_OK;
+    if (t->has_work || t->ended)
+        return STATUS_BUG;
+    t->ended = true;
+    return settle(t, work_on_carry(t));
+}
+
+const struct transcode_report *transcode_report(const struct transcode *t)
+{
+    return &t->report;
+}
+
+const char *image_type_name(enum image_type type)
+{
+    static const char *const names[] = {
+        [IMAGE_TYPE_UNKNOWN] = "unknown",
+        [IMAGE_TYPE_JPEG] = "jpeg",
+        [IMAGE_TYPE_PNG] = "png",
+    };
+
+    return (size_t)type < ARRAY_COUNT(names) ? names[type] : names[0];
+}
