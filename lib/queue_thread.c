@@ -222,11 +222,10 @@ void queue_thread_extend(struct queue_thread *qt, const int64_t *ids,
 
 /* ---- the acceptors' side */
 
-static bool is_too_deep(const struct queue_thread *qt)
+/* The lock is held. */
+static int64_t depth_of(const struct queue_thread *qt)
 {
-    return qt->stats.ready + qt->stats.leased +
-               (int64_t)qt->stored_since_stats >=
-           QUEUE_DEPTH_MAX;
+    return qt->stats.ready + qt->stats.leased + (int64_t)qt->stored_since_stats;
 }
 
 static void put_append(struct queue_thread *qt, struct put *put)
@@ -301,7 +300,7 @@ enum status queue_thread_put(struct queue_thread *qt, struct job *jobs,
     qt->puts_inside++;
     if (qt->quiescing) {
         put.status = STATUS_STOPPING;
-    } else if (is_too_deep(qt)) {
+    } else if (depth_of(qt) >= QUEUE_DEPTH_MAX) {
         put.status = STATUS_BUSY;
     } else if (count > 0) {
         put_append(qt, &put);
@@ -322,6 +321,16 @@ void queue_thread_stats(struct queue_thread *qt, struct queue_stats *stats)
     pthread_mutex_lock(&qt->lock);
     *stats = qt->stats;
     pthread_mutex_unlock(&qt->lock);
+}
+
+int64_t queue_thread_depth(struct queue_thread *qt)
+{
+    int64_t depth;
+
+    pthread_mutex_lock(&qt->lock);
+    depth = depth_of(qt);
+    pthread_mutex_unlock(&qt->lock);
+    return depth;
 }
 
 /* ---- the transaction */

@@ -71,9 +71,9 @@ void queue_thread_extend(struct queue_thread *qt, const int64_t *ids,
 /* Any thread: the numbers of a moment ago (at most a second old). */
 void queue_thread_stats(struct queue_thread *qt, struct queue_stats *stats);
 
-/* Any thread: false once every job that was put or claimed here has been
- * settled, retries of its own included. */
-bool queue_thread_has_work(struct queue_thread *qt);
+/* Any thread: unfinished jobs in the whole queue; what was put here counts at
+ * once, the rest is at most a second old. */
+int64_t queue_thread_depth(struct queue_thread *qt);
 
 /* Puts are refused from now on and nothing more is claimed; changes are still
  * done. */
