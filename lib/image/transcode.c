@@ -484,22 +484,6 @@ static enum status work_on_bytes(struct transcode *t, const uint8_t *bytes,
     return kept == STATUS_OK ? status : kept;
 }
 
-void transcode_options_default(struct transcode_options *options)
-{
-    *options = (struct transcode_options){
-        .input_max_bytes = IMAGE_INPUT_MAX_BYTES,
-        .original_max_bytes = ORIGINAL_MAX_BYTES,
-        .preview_max_bytes = PREVIEW_MAX_BYTES,
-        .memory_max_bytes = IMAGE_MEMORY_MAX_BYTES,
-        .chunk_max_bytes = IMAGE_CHUNK_MAX_BYTES,
-        .pixels_max = IMAGE_PIXELS_MAX,
-        .width_max_px = IMAGE_SIDE_MAX,
-        .height_max_px = IMAGE_SIDE_MAX,
-        .preview_side_max_px = PREVIEW_SIDE_MAX_PX,
-        .scans_max = IMAGE_SCANS_MAX,
-    };
-}
-
 enum status transcode_new(struct transcode **out,
                           const struct transcode_options *options,
                           const struct transcode_sinks *sinks)
@@ -568,15 +552,4 @@ enum status transcode_end(struct transcode *t)
 const struct transcode_report *transcode_report(const struct transcode *t)
 {
     return &t->report;
-}
-
-const char *image_type_name(enum image_type type)
-{
-    static const char *const names[] = {
-        [IMAGE_TYPE_UNKNOWN] = "unknown",
-        [IMAGE_TYPE_JPEG] = "jpeg",
-        [IMAGE_TYPE_PNG] = "png",
-    };
-
-    return (size_t)type < ARRAY_COUNT(names) ? names[type] : names[0];
 }
