@@ -81,7 +81,15 @@
 #define LAB_WINDOW_BYTES (64 * 1024) /* credit of a stream */
 #define LAB_STALL_MS 10000           /* no sign of life while it has work */
 #define LAB_ADDRESS_SPACE_BYTES (1024L * 1024 * 1024)
+#define LAB_SIGN_MS 1000  /* silence of a busy lab, at most */
+#define LAB_SIGNS_MAX 600 /* signs of life before a picture must end */
+#define LAB_INPUT_MAX_BYTES (1024L * 1024 * 1024) /* of any setting */
+#define LAB_FILE_SLACK_BYTES (64 * 1024)          /* above ORIGINAL_MAX_BYTES */
 #define LAB_LABS_MAX 16
+#define LAB_DEATHS_MAX 5 /* within the next, then labs wait */
+#define LAB_DEATHS_WINDOW_MS 10000
+#define LAB_RESTART_DELAY_MS 1000
+#define LAB_STOP_MS 2000               /* the keeper's time to end */
 #define SPILL_MEMORY_BYTES (64 * 1024) /* of a waiting transfer, in memory */
 
 /* ---- worker */
