@@ -1,0 +1,50 @@
+/*
+ * main.c: finds the subcommand. Under a CGI server, which gives no arguments,
+ * that is `serve`.
+ */
+#include "base.h"
+#include "commands.h"
+
+static const struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+} commands[] = {
+    {"serve", cmd_serve, "answer webhooks: FastCGI on descriptor 0, or CGI"},
+    {"check", cmd_check, "check the settings and say what is wrong"},
+    {"version", cmd_version, "print the version"},
+};
+
+static void print_help(FILE *out)
+{
+    (void)fprintf(out,
+                  "darkroom turns the photos sent to a LINE bot into PNG "
+                  "and answers with them.\n\n"
+                  "usage: darkroom COMMAND [ARGUMENT...]\n\n");
+    for (size_t i = 0; i < ARRAY_COUNT(commands); i++)
+        (void)fprintf(out, "  %-8s %s\n", commands[i].name,
+                      commands[i].summary);
+    (void)fprintf(out, "\n'darkroom COMMAND --help' says more of a command.\n");
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+
+    if (argc <= 1 && getenv("GATEWAY_INTERFACE") != NULL)
+        return cmd_serve(argc, argv);
+    if (str_eq(name, "--help") || str_eq(name, "-h") || str_eq(name, "help")) {
+        print_help(stdout);
+        return EXIT_OK;
+    }
+    if (str_eq(name, "--version"))
+        name = "version";
+    for (size_t i = 0; i < ARRAY_COUNT(commands); i++) {
+        if (str_eq(name, commands[i].name))
+            return commands[i].run(argc - 1, argv + 1);
+    }
+    if (*name != '\0')
+        (void)fprintf(stderr, "darkroom: unknown command '%s'\n", name);
+    print_help(stderr);
+    return EXIT_USAGE;
+}

@@ -1,0 +1,376 @@
+/*
+ * serve.c: builds the worker's parts, wires its threads, and takes them down in
+ * reverse.
+ *
+ *   main thread     waits for signals
+ *   acceptors       responder -> routes -> intake -> queue thread (waits)
+ *   queue thread    the only one that touches the queue
+ *   engine          loop: pipeline, http, lab
+ *   offload         files
+ *
+ * Order matters at both ends. First the lab keeper is executed, before any
+ * secret is read, any thread started and any file opened, so that no lab can
+ * inherit one. At the end acceptors stop first, for a request that was accepted
+ * must still be stored and answered.
+ */
+#include "serve.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "atomicfile.h"
+#include "commands.h"
+#include "crypto.h"
+#include "log.h"
+#include "pipeline.h"
+#include "responder.h"
+#include "routes.h"
+
+#define OFFLOAD_THREADS 2
+#define PATH_BYTES (CONFIG_VALUE_MAX + 64)
+#define WHY_BYTES (CONFIG_VALUE_MAX + 256)
+
+struct worker {
+    struct config config;
+    uint8_t name_key[STORE_NAME_KEY_BYTES];
+    struct lab_keeper keeper; /* until the lab takes it over */
+    struct loop *loop;
+    struct offload *offload;
+    struct store *store;
+    struct queue *queue;
+    struct http *http;
+    struct line_api *line;
+    struct lab *lab;
+    struct pipeline *pipeline;
+    struct queue_thread *queue_thread;
+    struct intake intake;
+    struct responder *responder;
+    pthread_t engine;
+    bool engine_runs;
+    struct loop_call drain_call;
+    volatile sig_atomic_t broken; /* a part failed: exit with an error */
+    char why[WHY_BYTES];          /* words about the step that failed */
+};
+
+/* ---- start */
+
+static int load_config(struct worker *worker)
+{
+    struct buf errors;
+    enum status status;
+
+    buf_init(&errors, CONFIG_ERRORS_MAX_BYTES);
+    status = config_load(&worker->config, environ, &errors);
+    if (status != STATUS_OK) {
+        char *line, *rest = NULL;
+
+        for (line = errors.len > 0 ? strtok_r(errors.data, "\n", &rest) : NULL;
+             line != NULL; line = strtok_r(NULL, "\n", &rest))
+            LOG(ERROR, "bad_setting", LOG_STR("text", line));
+    }
+    buf_release(&errors);
+    return status == STATUS_OK ? EXIT_OK : EXIT_CONFIG;
+}
+
+/* What was read is not to be found in /proc by others, nor in a core. */
+static void hide_secrets(void)
+{
+    (void)clearenv();
+#ifndef DARKROOM_SANITIZE /* the leak checker must be able to look at us */
+    (void)prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
+static enum status open_state(struct worker *worker)
+{
+    const struct config *config = &worker->config;
+    char path[PATH_BYTES];
+    enum status status;
+
+    (void)snprintf(worker->why, sizeof(worker->why), "state directory '%s'",
+                   config->state_dir);
+    status = atomicfile_make_directories(config->state_dir, 0755);
+    if (status != STATUS_OK)
+        return status;
+    (void)snprintf(path, sizeof(path), "%s/name.key", config->state_dir);
+    (void)snprintf(worker->why, sizeof(worker->why), "name key '%s'", path);
+    status = store_name_key(path, worker->name_key);
+    if (status != STATUS_OK)
+        return status;
+    status = store_open(&worker->store, config->store_url, worker->why,
+                        sizeof(worker->why));
+    if (status != STATUS_OK)
+        return status;
+    return queue_open(&worker->queue, config->queue_url, worker->why,
+                      sizeof(worker->why));
+}
+
+/* The engine cannot go on without its labs: leave, and be started afresh. */
+static void on_lab_broken(void *arg)
+{
+    struct worker *worker = arg;
+
+    worker->broken = 1;
+    (void)kill(getpid(), SIGTERM);
+}
+
+static enum status build_lab(struct worker *worker)
+{
+    struct lab_options options = {
+        .keeper = worker->keeper,
+        .labs = (size_t)worker->config.labs,
+        .spill_dir = worker->config.state_dir,
+        .on_broken = on_lab_broken,
+        .arg = worker,
+    };
+
+    worker->keeper.fd = -1;
+    return lab_new(&worker->lab, worker->loop, &options);
+}
+
+static enum status build_engine(struct worker *worker)
+{
+    const struct config *config = &worker->config;
+    struct http_options http = {
+        .user_agent = "darkroom/" DARKROOM_VERSION,
+        .ca_file = config->ca_file[0] != '\0' ? config->ca_file : NULL,
+    };
+    enum status status = loop_new(&worker->loop);
+
+    (void)str_copy(worker->why, sizeof(worker->why), "engine");
+    if (status == STATUS_OK)
+        status = offload_new(&worker->offload, worker->loop, OFFLOAD_THREADS);
+    if (status == STATUS_OK)
+        status = http_new(&worker->http, worker->loop, &http);
+    if (status == STATUS_OK)
+        status = line_api_new(&worker->line, worker->http, config->api_url,
+                              config->data_api_url);
+    if (status == STATUS_OK)
+        status = build_lab(worker);
+    return status;
+}
+
+static enum status build_pipeline(struct worker *worker)
+{
+    struct pipeline_parts parts = {
+        .loop = worker->loop,
+        .offload = worker->offload,
+        .store = worker->store,
+        .lab = worker->lab,
+        .line = worker->line,
+        .config = &worker->config,
+        .name_key = worker->name_key,
+    };
+
+    return pipeline_new(&worker->pipeline, &parts);
+}
+
+static enum status start_queue_thread(struct worker *worker)
+{
+    struct queue_thread_options options = {
+        .queue = worker->queue,
+        .loop = worker->loop,
+        .on_claimed = pipeline_take,
+        .arg = worker->pipeline,
+    };
+    enum status status = queue_thread_start(&worker->queue_thread, &options);
+
+    if (status != STATUS_OK)
+        return status;
+    worker->intake = (struct intake){.config = &worker->config,
+                                     .queue = worker->queue_thread,
+                                     .store = worker->store};
+    pipeline_start(worker->pipeline, worker->queue_thread);
+    return STATUS_OK;
+}
+
+static void *engine_main(void *arg)
+{
+    struct worker *worker = arg;
+    enum status status = loop_run(worker->loop);
+
+    if (status != STATUS_OK) {
+        LOG(ERROR, "engine", LOG_STR("reason", status_name(status)));
+        worker->broken = 1;
+        (void)kill(getpid(), SIGTERM);
+    }
+    return NULL;
+}
+
+static enum status start_engine(struct worker *worker)
+{
+    if (pthread_create(&worker->engine, NULL, engine_main, worker) != 0)
+        return STATUS_BUSY;
+    worker->engine_runs = true;
+    return STATUS_OK;
+}
+
+/* Signals are taken by sigwait() in the main thread and by nobody else. QUIT is
+ * what Debian's multiwatch really sends when told to send TERM, USR1 what
+ * FastCGI managers send by tradition. */
+static void block_signals(sigset_t *signals)
+{
+    static const int stops[] = {SIGTERM, SIGINT, SIGQUIT, SIGUSR1};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+    (void)sigaction(SIGPIPE, &ignore, NULL);
+    sigemptyset(signals);
+    for (size_t i = 0; i < ARRAY_COUNT(stops); i++)
+        sigaddset(signals, stops[i]);
+    (void)pthread_sigmask(SIG_BLOCK, signals, NULL);
+}
+
+static enum status start(struct worker *worker)
+{
+    enum status status = open_state(worker);
+
+    if (status == STATUS_OK)
+        status = build_engine(worker);
+    if (status == STATUS_OK)
+        status = build_pipeline(worker);
+    if (status == STATUS_OK)
+        status = start_queue_thread(worker);
+    if (status == STATUS_OK)
+        status = start_engine(worker);
+    if (status != STATUS_OK)
+        LOG(ERROR, "cannot_start", LOG_STR("what", worker->why),
+            LOG_STR("reason", status_text(status)));
+    return status;
+}
+
+/* ---- run */
+
+static enum status start_acceptors(struct worker *worker)
+{
+    struct responder_options options = {
+        .threads = (size_t)worker->config.acceptors,
+        .handler = routes_handle,
+        .arg = &worker->intake,
+    };
+    enum status status = responder_start(&worker->responder, &options);
+
+    if (status != STATUS_OK)
+        LOG(ERROR, "cannot_start", LOG_STR("what", "acceptors"),
+            LOG_STR("reason",
+                    status == STATUS_BAD_CONFIG
+                        ? "descriptor 0 is no listening socket: start me with "
+                          "spawn-fcgi or scripts/pool"
+                        : status_text(status)));
+    return status;
+}
+
+static enum status run_fastcgi(struct worker *worker, const sigset_t *signals)
+{
+    enum status status = start_acceptors(worker);
+    int signal_number = 0;
+
+    if (status != STATUS_OK)
+        return status;
+    LOG(INFO, "started", LOG_STR("version", DARKROOM_VERSION),
+        LOG_INT("acceptors", worker->config.acceptors),
+        LOG_INT("labs", worker->config.labs),
+        LOG_INT("channels", worker->config.channel_count));
+    (void)sigwait(signals, &signal_number);
+    LOG(INFO, "stopping", LOG_INT("signal", signal_number));
+    return STATUS_OK;
+}
+
+/* One request; then this process is also the one that does the work. */
+static void run_cgi(struct worker *worker)
+{
+    int64_t until_ms = mono_ms() + CGI_LINGER_MS;
+    struct timespec nap = {.tv_nsec = 50000000};
+
+    responder_run_cgi(routes_handle, &worker->intake);
+    while (mono_ms() < until_ms && queue_thread_depth(worker->queue_thread) > 0)
+        (void)nanosleep(&nap, NULL);
+}
+
+/* ---- stop */
+
+static void on_drained(void *arg)
+{
+    struct worker *worker = arg;
+
+    loop_stop(worker->loop);
+}
+
+static void drain(struct loop_call *call)
+{
+    struct worker *worker = CONTAINER_OF(call, struct worker, drain_call);
+
+    pipeline_drain(worker->pipeline, on_drained, worker);
+}
+
+static void stop_engine(struct worker *worker)
+{
+    if (!worker->engine_runs)
+        return;
+    queue_thread_quiesce(worker->queue_thread);
+    worker->drain_call.fn = drain;
+    loop_post(worker->loop, &worker->drain_call);
+    pthread_join(worker->engine, NULL);
+}
+
+static void stop(struct worker *worker)
+{
+    responder_stop(worker->responder);
+    stop_engine(worker);
+    queue_thread_free(worker->queue_thread);
+    pipeline_free(worker->pipeline);
+    line_api_free(worker->line);
+    http_free(worker->http);
+    lab_free(worker->lab);
+    offload_free(worker->offload);
+    loop_free(worker->loop);
+    queue_close(worker->queue);
+    store_close(worker->store);
+    lab_keeper_end(&worker->keeper);
+    crypto_wipe(worker->name_key, sizeof(worker->name_key));
+    config_release(&worker->config);
+}
+
+static int run(struct worker *worker, const sigset_t *signals)
+{
+    enum log_level level = LOG_LEVEL_INFO;
+    enum status status;
+
+    if (load_config(worker) != EXIT_OK)
+        return EXIT_CONFIG;
+    (void)log_level_parse(worker->config.log_level, &level);
+    log_set_level(level);
+    hide_secrets();
+    status = start(worker);
+    if (status != STATUS_OK)
+        return EXIT_FAILED;
+    if (responder_is_cgi())
+        run_cgi(worker);
+    else
+        status = run_fastcgi(worker, signals);
+    return status == STATUS_OK ? EXIT_OK : EXIT_FAILED;
+}
+
+int serve(void)
+{
+    struct worker worker = {.keeper.fd = -1};
+    sigset_t signals;
+    enum status status = lab_keeper_spawn(NULL, &worker.keeper);
+    int exit_status = EXIT_FAILED;
+
+    (void)umask(077);
+    block_signals(&signals);
+    if (status == STATUS_OK)
+        exit_status = run(&worker, &signals);
+    else
+        LOG(ERROR, "cannot_start", LOG_STR("what", "darkroom-lab"),
+            LOG_STR("reason", status_text(status)));
+    stop(&worker);
+    if (worker.broken)
+        exit_status = EXIT_FAILED;
+    if (exit_status == EXIT_OK)
+        LOG(INFO, "stopped", LOG_INT("exit", exit_status));
+    return exit_status;
+}
