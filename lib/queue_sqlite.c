@@ -203,17 +203,22 @@ static struct sqlite_queue *sqlite_of(struct queue *queue)
 
 /* ---- errors */
 
-static bool disk_is_full(struct sqlite_queue *q, int code)
+/* SQLite says FULL for ENOSPC; a quota or a limit on the file's size is an
+ * IOERR to it. Its own sqlite3_system_errno() is not set by a failed COMMIT, so
+ * errno is looked at, as it was right after the call. */
+static bool disk_is_full(int code, int err)
 {
     if ((code & 0xff) == SQLITE_FULL)
         return true;
     return (code & 0xff) == SQLITE_IOERR &&
-           status_from_errno(sqlite3_system_errno(q->db)) == STATUS_NO_SPACE;
+           status_from_errno(err) == STATUS_NO_SPACE;
 }
 
 /* `what` is the statement at fault; it holds no values. */
 static enum status fail(struct sqlite_queue *q, int code, const char *what)
 {
+    int err = errno;
+
     switch (code & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
@@ -223,7 +228,7 @@ static enum status fail(struct sqlite_queue *q, int code, const char *what)
     default:
         LOG(ERROR, "queue_failed", LOG_STR("error", sqlite3_errmsg(q->db)),
             LOG_INT("code", code), LOG_STR("statement", what));
-        return disk_is_full(q, code) ? STATUS_NO_SPACE : STATUS_IO;
+        return disk_is_full(code, err) ? STATUS_NO_SPACE : STATUS_IO;
     }
 }
 

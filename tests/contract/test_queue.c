@@ -10,48 +10,26 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <dirent.h>
-#include <unistd.h>
 
+#include "../helper/test_dir.h"
 #include "queue.h"
 
 #define NOW 1000000 /* any wall clock will do */
 #define LEASE 5000
 
 struct fixture {
-    const char *backend;
-    char dir[64];
+    char dir[TEST_DIR_MAX];
     struct queue *queue;
 };
 
-static void remove_dir(const char *path)
-{
-    DIR *dir = opendir(path);
-    const struct dirent *entry;
-
-    assert_non_null(dir);
-    while ((entry = readdir(dir)) != NULL) {
-        char child[512];
-
-        if (str_eq(entry->d_name, ".") || str_eq(entry->d_name, ".."))
-            continue;
-        (void)snprintf(child, sizeof(child), "%s/%s", path, entry->d_name);
-        if (unlink(child) < 0)
-            remove_dir(child);
-    }
-    closedir(dir);
-    assert_int_equal(rmdir(path), 0);
-}
-
 static int set_up(struct fixture *f, const char *backend)
 {
-    char url[128] = "memory:";
+    char url[TEST_DIR_MAX + 32] = "memory:";
     char why[256] = "";
 
-    *f = (struct fixture){.backend = backend};
+    *f = (struct fixture){0};
     if (str_eq(backend, "sqlite")) {
-        assert_true(str_copy(f->dir, sizeof(f->dir), "/tmp/queue.XXXXXX"));
-        assert_non_null(mkdtemp(f->dir));
+        test_dir_make(f->dir);
         (void)snprintf(url, sizeof(url), "sqlite:%s/queue.db", f->dir);
     }
     assert_int_equal(queue_open(&f->queue, url, why, sizeof(why)), STATUS_OK);
@@ -80,7 +58,7 @@ static int tear_down(void **state)
 
     queue_close(f->queue);
     if (f->dir[0] != '\0')
-        remove_dir(f->dir);
+        test_dir_remove(f->dir);
     return 0;
 }
 
