@@ -79,7 +79,12 @@ int64_t queue_thread_depth(struct queue_thread *qt);
  * done. */
 void queue_thread_quiesce(struct queue_thread *qt);
 
-/* Does what is waiting, then ends the thread. */
+/*
+ * Does what is waiting, then ends the thread; what cannot be written within
+ * QUEUE_STOP_MS is given up, and its jobs are reaped. Call it when loop_run()
+ * has returned and the acceptors put no more: what was posted to the loop is
+ * dropped with it. It waits for the gate if a process holds it.
+ */
 void queue_thread_free(struct queue_thread *qt);
 
 #endif
