@@ -30,6 +30,8 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include "log.h"
+
 enum put_state { PUT_WAITING, PUT_TAKEN, PUT_ANSWERED };
 
 /* On the acceptor's stack. */
@@ -664,7 +666,7 @@ static bool wait_for_turn(struct queue_thread *qt)
     return more;
 }
 
-/* Nothing is lost by this: the jobs stay leased and are reaped. */
+/* No job is lost by this: they stay leased and are reaped. */
 static void give_up_the_rest(struct queue_thread *qt)
 {
     struct queue_change *change;
@@ -674,6 +676,8 @@ static void give_up_the_rest(struct queue_thread *qt)
     qt->puts = NULL;
     while ((change = change_take(&qt->changes)) != NULL) {
         change->status = qt->last_failure;
+        LOG(WARN, "queue_change_given_up", LOG_INT("job", change->job.id),
+            LOG_STR("status", status_name(change->status)));
         answer_change(qt, change);
     }
     pthread_mutex_unlock(&qt->lock);
