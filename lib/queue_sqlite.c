@@ -7,12 +7,6 @@
  *   commit:  COMMIT, then the gate is left    handler is only a backstop
  *   rollback: likewise                        against foreign programs)
  *
- * One row per job, one column per field of struct job, and `owner` while it is
- * leased. due_ms is "not before" of a READY row and "until" of a LEASED one, so
- * one partial index finds what can be claimed. Counts by state are kept by
- * triggers: a count over a day of finished rows would cost milliseconds, every
- * second, in every worker.
- *
  * What is read back is checked field by field. A row that fails is logged and
  * set DEAD with the rest of it untouched: a person must look, and the next
  * claim must not find it again.
@@ -26,173 +20,13 @@
 
 #include "log.h"
 #include "queue_lock.h"
-
-#define APPLICATION_ID 0x64726B6D /* "drkm" in the file's header */
-
-/* The steps from one schema version to the next; user_version counts them. */
-static const char *const migrations[] = {
-    "CREATE TABLE job ("
-    "  id INTEGER PRIMARY KEY AUTOINCREMENT," /* never the same id twice */
-    "  channel TEXT NOT NULL,"
-    "  event_id TEXT NOT NULL,"
-    "  message_id TEXT NOT NULL,"
-    "  reply_token TEXT NOT NULL,"
-    "  source INTEGER NOT NULL,"
-    "  source_id TEXT NOT NULL,"
-    "  event_ms INTEGER NOT NULL,"
-    "  received_ms INTEGER NOT NULL,"
-    "  state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 3),"
-    "  stage INTEGER NOT NULL,"
-    "  outcome INTEGER NOT NULL,"
-    "  attempts INTEGER NOT NULL,"
-    "  due_ms INTEGER NOT NULL,"
-    "  reply_in_doubt INTEGER NOT NULL,"
-    "  alone INTEGER NOT NULL,"
-    "  last_status TEXT NOT NULL," /* names are stable, values are not */
-    "  reason TEXT NOT NULL,"
-    "  original_name TEXT NOT NULL,"
-    "  preview_name TEXT NOT NULL,"
-    "  owner TEXT CHECK ((state = 1) = (owner IS NOT NULL)),"
-    "  UNIQUE (channel, event_id, message_id)"
-    ") STRICT;"
-    "CREATE INDEX job_due ON job (due_ms, state, received_ms) WHERE state < 2;"
-    "CREATE INDEX job_owner ON job (owner) WHERE state = 1;"
-    "CREATE INDEX job_done ON job (received_ms) WHERE state = 2;"
-    "CREATE TABLE tally ("
-    "  state INTEGER PRIMARY KEY,"
-    "  jobs INTEGER NOT NULL"
-    ") STRICT;"
-    "INSERT INTO tally VALUES (0, 0), (1, 0), (2, 0), (3, 0);"
-    "CREATE TRIGGER job_added AFTER INSERT ON job BEGIN"
-    "  UPDATE tally SET jobs = jobs + 1 WHERE state = NEW.state;"
-    "END;"
-    "CREATE TRIGGER job_removed AFTER DELETE ON job BEGIN"
-    "  UPDATE tally SET jobs = jobs - 1 WHERE state = OLD.state;"
-    "END;"
-    "CREATE TRIGGER job_moved AFTER UPDATE OF state ON job"
-    "  WHEN OLD.state <> NEW.state BEGIN"
-    "  UPDATE tally SET jobs = jobs - 1 WHERE state = OLD.state;"
-    "  UPDATE tally SET jobs = jobs + 1 WHERE state = NEW.state;"
-    "END;",
-};
-
-#define SCHEMA_VERSION ((int64_t)ARRAY_COUNT(migrations))
-
-/* Columns of a SELECT of jobs; 1 to 19 are also the parameters of an INSERT or
- * UPDATE, followed by P_OWNER and, for an UPDATE, P_ID. */
-enum column {
-    C_ID,
-    C_CHANNEL,
-    C_EVENT_ID,
-    C_MESSAGE_ID,
-    C_REPLY_TOKEN,
-    C_SOURCE,
-    C_SOURCE_ID,
-    C_EVENT_MS,
-    C_RECEIVED_MS,
-    C_STATE,
-    C_STAGE,
-    C_OUTCOME,
-    C_ATTEMPTS,
-    C_DUE_MS,
-    C_REPLY_IN_DOUBT,
-    C_ALONE,
-    C_LAST_STATUS,
-    C_REASON,
-    C_ORIGINAL_NAME,
-    C_PREVIEW_NAME,
-    P_OWNER,
-    P_ID,
-};
-
-#define ORIGIN                                                                 \
-    "channel, event_id, message_id, reply_token, source, source_id, "          \
-    "event_ms, received_ms"
-#define PROGRESS                                                               \
-    "state, stage, outcome, attempts, due_ms, reply_in_doubt, alone, "         \
-    "last_status, reason, original_name, preview_name"
-#define SELECT_JOB "SELECT id, " ORIGIN ", " PROGRESS " FROM job "
-
-enum statement {
-    BEGIN,
-    COMMIT,
-    ROLLBACK,
-    INSERT,
-    FIND,
-    RENEW,
-    DUE,
-    LEASE,
-    CONDEMN,
-    EXTEND,
-    UPDATE,
-    NEXT_OWNER,
-    RELEASE,
-    NEXT_DUE,
-    GET,
-    TALLY,
-    OLDEST,
-    PURGE,
-    STATEMENT_COUNT
-};
-
-static const char *const statements[STATEMENT_COUNT] = {
-    [BEGIN] = "BEGIN IMMEDIATE",
-    [COMMIT] = "COMMIT",
-    [ROLLBACK] = "ROLLBACK",
-    [INSERT] = "INSERT INTO job (" ORIGIN ", " PROGRESS
-               ", owner) "
-               "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, "
-               "?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20) "
-               "ON CONFLICT (channel, event_id, message_id) DO NOTHING",
-    [FIND] =
-        "SELECT id, state < 2 FROM job "
-        "WHERE channel = ?1 AND event_id = ?2 AND message_id = ?3",
-    [RENEW] =
-        "UPDATE job SET reply_token = ?2, received_ms = ?3 "
-        "WHERE id = ?1",
-    [DUE] = SELECT_JOB
-    "WHERE state < 2 AND due_ms <= ?1 "
-    "ORDER BY due_ms LIMIT ?2",
-    [LEASE] =
-        "UPDATE job SET state = 1, owner = ?2, due_ms = ?3, "
-        "attempts = attempts + 1 WHERE id = ?1",
-    [CONDEMN] =
-        "UPDATE job SET state = 3, owner = NULL, "
-        "reason = 'the stored job is damaged' WHERE id = ?1",
-    [EXTEND] =
-        "UPDATE job SET due_ms = ?3 "
-        "WHERE id = ?1 AND state = 1 AND owner = ?2",
-    /* A note must not shorten the lease: an extension may have come between
-     * the caller's copy and this. */
-    [UPDATE] =
-        "UPDATE job SET state = ?9, stage = ?10, outcome = ?11, "
-        "attempts = ?12, "
-        "due_ms = CASE WHEN ?9 = 1 THEN max(due_ms, ?13) ELSE ?13 END, "
-        "reply_in_doubt = ?14, alone = ?15, last_status = ?16, "
-        "reason = ?17, original_name = ?18, preview_name = ?19, "
-        "owner = CASE WHEN ?9 = 1 THEN owner END "
-        "WHERE id = ?21 AND state = 1 AND owner = ?20",
-    [NEXT_OWNER] =
-        "SELECT owner FROM job WHERE state = 1 AND owner > ?1 "
-        "ORDER BY owner LIMIT 1",
-    [RELEASE] =
-        "UPDATE job SET state = 0, owner = NULL, due_ms = ?2 "
-        "WHERE state = 1 AND owner = ?1",
-    [NEXT_DUE] = "SELECT min(due_ms) FROM job WHERE state < 2",
-    [GET] = SELECT_JOB "WHERE id = ?1",
-    [TALLY] = "SELECT state, jobs FROM tally",
-    [OLDEST] = "SELECT min(received_ms) FROM job WHERE state < 2",
-    [PURGE] =
-        "DELETE FROM job WHERE id IN (SELECT id FROM job "
-        "WHERE state = 2 AND received_ms < ?1 "
-        "ORDER BY received_ms LIMIT ?2)",
-};
+#include "queue_sql.h"
 
 struct sqlite_queue {
     struct queue base;
     struct queue_lock lock;
     sqlite3 *db;
-    sqlite3_stmt *prepared[STATEMENT_COUNT];
+    sqlite3_stmt *prepared[SQL__COUNT];
     bool in_transaction; /* and inside the gate */
 };
 
@@ -254,7 +88,7 @@ static void bind_text(sqlite3_stmt *stmt, int parameter, const char *text)
 }
 
 /* OK: done. AGAIN: there is a row; the caller reads it and calls done(). */
-static enum status step(struct sqlite_queue *q, enum statement which)
+static enum status step(struct sqlite_queue *q, enum sql which)
 {
     sqlite3_stmt *stmt = q->prepared[which];
     int code = sqlite3_step(stmt);
@@ -262,20 +96,21 @@ static enum status step(struct sqlite_queue *q, enum statement which)
 
     if (code == SQLITE_ROW)
         return STATUS_AGAIN;
-    status = code == SQLITE_DONE ? STATUS_OK : fail(q, code, statements[which]);
+    status = code == SQLITE_DONE ? STATUS_OK
+                                 : fail(q, code, queue_sql_statements[which]);
     (void)sqlite3_reset(stmt);
     (void)sqlite3_clear_bindings(stmt);
     return status;
 }
 
-static void done(struct sqlite_queue *q, enum statement which)
+static void done(struct sqlite_queue *q, enum sql which)
 {
     (void)sqlite3_reset(q->prepared[which]);
     (void)sqlite3_clear_bindings(q->prepared[which]);
 }
 
 /* One number. OK: there was one; NOT_FOUND: no row, or NULL. */
-static enum status step_number(struct sqlite_queue *q, enum statement which,
+static enum status step_number(struct sqlite_queue *q, enum sql which,
                                int64_t *number)
 {
     enum status status = step(q, which);
@@ -430,13 +265,14 @@ static enum status read_version(struct sqlite_queue *q, int64_t *version)
         status = query_number(q, "SELECT count(*) FROM sqlite_schema", &tables);
     if (status != STATUS_OK)
         return status;
-    if (application == APPLICATION_ID && *version > 0 &&
-        *version <= SCHEMA_VERSION)
+    if (application == QUEUE_SQL_APPLICATION && *version > 0 &&
+        *version <= QUEUE_SQL_VERSION)
         return STATUS_OK;
     if (application == 0 && *version == 0 && tables == 0)
         return STATUS_OK;
     LOG(ERROR, "queue_version", LOG_INT("version", *version),
-        LOG_INT("application", application), LOG_INT("known", SCHEMA_VERSION));
+        LOG_INT("application", application),
+        LOG_INT("known", QUEUE_SQL_VERSION));
     return STATUS_BAD_VERSION;
 }
 
@@ -445,13 +281,13 @@ static enum status run_migrations(struct sqlite_queue *q, int64_t version)
     enum status status = STATUS_OK;
     char pragmas[96];
 
-    for (int64_t v = version; v < SCHEMA_VERSION && status == STATUS_OK; v++)
-        status = exec(q, migrations[v]);
+    for (int64_t v = version; v < QUEUE_SQL_VERSION && status == STATUS_OK; v++)
+        status = exec(q, queue_sql_migrations[v]);
     if (status != STATUS_OK)
         return status;
     (void)snprintf(pragmas, sizeof(pragmas),
                    "PRAGMA application_id = %d; PRAGMA user_version = %d",
-                   APPLICATION_ID, (int)SCHEMA_VERSION);
+                   QUEUE_SQL_APPLICATION, (int)QUEUE_SQL_VERSION);
     return exec(q, pragmas);
 }
 
@@ -460,7 +296,7 @@ static enum status migrate(struct sqlite_queue *q)
     int64_t version = 0;
     enum status status = read_version(q, &version);
 
-    if (status != STATUS_OK || version == SCHEMA_VERSION)
+    if (status != STATUS_OK || version == QUEUE_SQL_VERSION)
         return status;
     status = exec(q, "BEGIN IMMEDIATE");
     if (status != STATUS_OK)
@@ -475,13 +311,13 @@ static enum status migrate(struct sqlite_queue *q)
 
 static enum status prepare(struct sqlite_queue *q)
 {
-    for (int i = 0; i < STATEMENT_COUNT; i++) {
-        int code = sqlite3_prepare_v3(q->db, statements[i], -1,
+    for (int i = 0; i < SQL__COUNT; i++) {
+        int code = sqlite3_prepare_v3(q->db, queue_sql_statements[i], -1,
                                       SQLITE_PREPARE_PERSISTENT,
                                       &q->prepared[i], NULL);
 
         if (code != SQLITE_OK)
-            return fail(q, code, statements[i]);
+            return fail(q, code, queue_sql_statements[i]);
     }
     return STATUS_OK;
 }
@@ -534,7 +370,7 @@ static void sqlite_close(struct queue *queue)
 {
     struct sqlite_queue *q = sqlite_of(queue);
 
-    for (int i = 0; i < STATEMENT_COUNT; i++)
+    for (int i = 0; i < SQL__COUNT; i++)
         (void)sqlite3_finalize(q->prepared[i]);
     (void)sqlite3_close(q->db);
     queue_lock_close(&q->lock);
@@ -579,7 +415,7 @@ static enum status sqlite_begin(struct queue *queue)
     status = queue_lock_enter(&q->lock);
     if (status != STATUS_OK)
         return status;
-    status = step(q, BEGIN);
+    status = step(q, SQL_BEGIN);
     if (status == STATUS_OK)
         q->in_transaction = true;
     else
@@ -600,7 +436,7 @@ static enum status sqlite_commit(struct queue *queue)
 
     if (!q->in_transaction)
         return STATUS_BUG;
-    status = step(q, COMMIT);
+    status = step(q, SQL_COMMIT);
     if (status == STATUS_OK)
         end_transaction(q);
     return status;
@@ -614,7 +450,7 @@ static void sqlite_rollback(struct queue *queue)
         return;
     /* SQLite rolls back by itself after some failures, a full disk for one. */
     if (!sqlite3_get_autocommit(q->db))
-        (void)step(q, ROLLBACK);
+        (void)step(q, SQL_ROLLBACK);
     end_transaction(q);
 }
 
@@ -622,26 +458,26 @@ static void sqlite_rollback(struct queue *queue)
 
 static enum status renew(struct sqlite_queue *q, struct job *job)
 {
-    sqlite3_stmt *find = q->prepared[FIND];
-    sqlite3_stmt *update = q->prepared[RENEW];
+    sqlite3_stmt *find = q->prepared[SQL_FIND];
+    sqlite3_stmt *update = q->prepared[SQL_RENEW];
     bool unfinished;
     enum status status;
 
     bind_text(find, 1, job->channel);
     bind_text(find, 2, job->event_id);
     bind_text(find, 3, job->message_id);
-    status = step(q, FIND);
+    status = step(q, SQL_FIND);
     if (status != STATUS_AGAIN)
         return status == STATUS_OK ? STATUS_IO : status;
     job->id = sqlite3_column_int64(find, 0);
     unfinished = sqlite3_column_int(find, 1) != 0;
-    done(q, FIND);
+    done(q, SQL_FIND);
     if (!unfinished)
         return STATUS_DUPLICATE;
     bind_int(update, 1, job->id);
     bind_text(update, 2, job->reply_token);
     bind_int(update, 3, job->received_ms);
-    status = step(q, RENEW);
+    status = step(q, SQL_RENEW);
     return status == STATUS_OK ? STATUS_DUPLICATE : status;
 }
 
@@ -649,7 +485,7 @@ static enum status sqlite_put(struct queue *queue, struct job *job,
                               int64_t now_ms, int64_t lease_ms)
 {
     struct sqlite_queue *q = sqlite_of(queue);
-    sqlite3_stmt *insert = q->prepared[INSERT];
+    sqlite3_stmt *insert = q->prepared[SQL_INSERT];
     enum status status;
 
     if (!q->in_transaction)
@@ -661,7 +497,7 @@ static enum status sqlite_put(struct queue *queue, struct job *job,
     bind_progress(insert, job);
     if (lease_ms > 0)
         bind_text(insert, P_OWNER, q->lock.owner);
-    status = step(q, INSERT);
+    status = step(q, SQL_INSERT);
     if (status != STATUS_OK)
         return status;
     if (sqlite3_changes(q->db) == 0)
@@ -671,13 +507,13 @@ static enum status sqlite_put(struct queue *queue, struct job *job,
 }
 
 /* Runs a statement whose first parameter is a job's id. */
-static enum status change_by_id(struct sqlite_queue *q, enum statement which,
+static enum status change_by_id(struct sqlite_queue *q, enum sql which,
                                 int64_t id, int64_t due_ms)
 {
     sqlite3_stmt *stmt = q->prepared[which];
 
     bind_int(stmt, 1, id);
-    if (which != CONDEMN) {
+    if (which != SQL_CONDEMN) {
         bind_text(stmt, 2, q->lock.owner);
         bind_int(stmt, 3, due_ms);
     }
@@ -694,12 +530,12 @@ static enum status read_due(struct sqlite_queue *q, int64_t now_ms,
 
     *count = 0;
     *bad = 0;
-    bind_int(q->prepared[DUE], 1, now_ms);
-    bind_int(q->prepared[DUE], 2, (int64_t)max);
-    while ((status = step(q, DUE)) == STATUS_AGAIN) {
-        if (!read_job(q->prepared[DUE], &jobs[*count])) {
-            *bad = sqlite3_column_int64(q->prepared[DUE], C_ID);
-            done(q, DUE);
+    bind_int(q->prepared[SQL_DUE], 1, now_ms);
+    bind_int(q->prepared[SQL_DUE], 2, (int64_t)max);
+    while ((status = step(q, SQL_DUE)) == STATUS_AGAIN) {
+        if (!read_job(q->prepared[SQL_DUE], &jobs[*count])) {
+            *bad = sqlite3_column_int64(q->prepared[SQL_DUE], C_ID);
+            done(q, SQL_DUE);
             return STATUS_OK;
         }
         (*count)++;
@@ -720,13 +556,13 @@ static enum status sqlite_claim(struct queue *queue, int64_t now_ms,
     do {
         status = read_due(q, now_ms, jobs, max, count, &bad);
         if (status == STATUS_OK && bad != 0)
-            status = change_by_id(q, CONDEMN, bad, 0);
+            status = change_by_id(q, SQL_CONDEMN, bad, 0);
     } while (status == STATUS_OK && bad != 0);
     for (size_t i = 0; i < *count && status == STATUS_OK; i++) {
         jobs[i].state = JOB_LEASED;
         jobs[i].due_ms = now_ms + lease_ms;
         jobs[i].attempts++;
-        status = change_by_id(q, LEASE, jobs[i].id, jobs[i].due_ms);
+        status = change_by_id(q, SQL_LEASE, jobs[i].id, jobs[i].due_ms);
     }
     if (status != STATUS_OK)
         *count = 0;
@@ -742,14 +578,14 @@ static enum status sqlite_extend(struct queue *queue, const int64_t *ids,
     if (!q->in_transaction)
         return STATUS_BUG;
     for (size_t i = 0; i < count && status == STATUS_OK; i++)
-        status = change_by_id(q, EXTEND, ids[i], until_ms);
+        status = change_by_id(q, SQL_EXTEND, ids[i], until_ms);
     return status;
 }
 
 static enum status sqlite_update(struct queue *queue, const struct job *job)
 {
     struct sqlite_queue *q = sqlite_of(queue);
-    sqlite3_stmt *update = q->prepared[UPDATE];
+    sqlite3_stmt *update = q->prepared[SQL_UPDATE];
     enum status status;
 
     if (!q->in_transaction)
@@ -757,7 +593,7 @@ static enum status sqlite_update(struct queue *queue, const struct job *job)
     bind_progress(update, job);
     bind_text(update, P_OWNER, q->lock.owner);
     bind_int(update, P_ID, job->id);
-    status = step(q, UPDATE);
+    status = step(q, SQL_UPDATE);
     if (status != STATUS_OK)
         return status;
     return sqlite3_changes(q->db) == 1 ? STATUS_OK : STATUS_LEASE_LOST;
@@ -766,17 +602,17 @@ static enum status sqlite_update(struct queue *queue, const struct job *job)
 /* The first owner of leased jobs after `owner`, in place; NOT_FOUND. */
 static enum status next_owner(struct sqlite_queue *q, char *owner, size_t size)
 {
-    sqlite3_stmt *stmt = q->prepared[NEXT_OWNER];
+    sqlite3_stmt *stmt = q->prepared[SQL_NEXT_OWNER];
     struct row row = {.stmt = stmt};
     char next[QUEUE_OWNER_MAX + 1] = "";
     enum status status;
 
     bind_text(stmt, 1, owner);
-    status = step(q, NEXT_OWNER);
+    status = step(q, SQL_NEXT_OWNER);
     if (status != STATUS_AGAIN)
         return status == STATUS_OK ? STATUS_NOT_FOUND : status;
     read_text(&row, 0, next, sizeof(next));
-    done(q, NEXT_OWNER);
+    done(q, SQL_NEXT_OWNER);
     if (row.bad != NULL)
         return STATUS_NOT_FOUND; /* its leases will run out */
     (void)str_copy(owner, size, next);
@@ -799,9 +635,9 @@ static enum status sqlite_reap(struct queue *queue, int64_t now_ms,
 
         if (!queue_lock_owner_is_dead(&q->lock, owner))
             continue;
-        bind_text(q->prepared[RELEASE], 1, owner);
-        bind_int(q->prepared[RELEASE], 2, now_ms);
-        status = step(q, RELEASE);
+        bind_text(q->prepared[SQL_RELEASE], 1, owner);
+        bind_int(q->prepared[SQL_RELEASE], 2, now_ms);
+        status = step(q, SQL_RELEASE);
         if (status != STATUS_OK)
             return status;
         changes = sqlite3_changes(q->db);
@@ -820,9 +656,9 @@ static enum status sqlite_purge(struct queue *queue, int64_t before_ms,
 
     if (!q->in_transaction)
         return STATUS_BUG;
-    bind_int(q->prepared[PURGE], 1, before_ms);
-    bind_int(q->prepared[PURGE], 2, (int64_t)max);
-    status = step(q, PURGE);
+    bind_int(q->prepared[SQL_PURGE], 1, before_ms);
+    bind_int(q->prepared[SQL_PURGE], 2, (int64_t)max);
+    status = step(q, SQL_PURGE);
     if (status == STATUS_OK)
         *count = (size_t)sqlite3_changes(q->db);
     return status;
@@ -832,7 +668,7 @@ static enum status sqlite_purge(struct queue *queue, int64_t before_ms,
 
 static enum status sqlite_next_due(struct queue *queue, int64_t *due_ms)
 {
-    enum status status = step_number(sqlite_of(queue), NEXT_DUE, due_ms);
+    enum status status = step_number(sqlite_of(queue), SQL_NEXT_DUE, due_ms);
 
     return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }
@@ -842,12 +678,12 @@ static enum status sqlite_get(struct queue *queue, int64_t id, struct job *job)
     struct sqlite_queue *q = sqlite_of(queue);
     enum status status;
 
-    bind_int(q->prepared[GET], 1, id);
-    status = step(q, GET);
+    bind_int(q->prepared[SQL_GET], 1, id);
+    status = step(q, SQL_GET);
     if (status != STATUS_AGAIN)
         return status == STATUS_OK ? STATUS_NOT_FOUND : status;
-    status = read_job(q->prepared[GET], job) ? STATUS_OK : STATUS_IO;
-    done(q, GET);
+    status = read_job(q->prepared[SQL_GET], job) ? STATUS_OK : STATUS_IO;
+    done(q, SQL_GET);
     return status;
 }
 
@@ -862,15 +698,15 @@ static enum status sqlite_stats(struct queue *queue, struct queue_stats *stats)
     };
     enum status status;
 
-    while ((status = step(q, TALLY)) == STATUS_AGAIN) {
-        int state = sqlite3_column_int(q->prepared[TALLY], 0);
+    while ((status = step(q, SQL_TALLY)) == STATUS_AGAIN) {
+        int state = sqlite3_column_int(q->prepared[SQL_TALLY], 0);
 
         if (state >= 0 && state < (int)ARRAY_COUNT(counts))
-            *counts[state] = sqlite3_column_int64(q->prepared[TALLY], 1);
+            *counts[state] = sqlite3_column_int64(q->prepared[SQL_TALLY], 1);
     }
     if (status != STATUS_OK)
         return status;
-    status = step_number(q, OLDEST, &stats->oldest_ms);
+    status = step_number(q, SQL_OLDEST, &stats->oldest_ms);
     return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }
 
