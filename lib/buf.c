@@ -1,5 +1,6 @@
 /*
- * buf.c: doubling growth up to the ceiling, one spare byte for the terminator.
+ * buf.c: doubling growth up to the ceiling, one spare byte for the terminator,
+ * and never an allocation beyond the two.
  */
 #include "buf.h"
 
@@ -40,6 +41,8 @@ static enum status reserve(struct buf *b, size_t extra)
         if (!size_mul(capacity, 2, &capacity))
             return STATUS_TOO_LARGE;
     }
+    if (capacity - 1 > b->ceiling)
+        capacity = b->ceiling + 1;
     data = realloc(b->data, capacity);
     if (data == NULL)
         return STATUS_NO_MEMORY;
@@ -50,12 +53,14 @@ static enum status reserve(struct buf *b, size_t extra)
 
 enum status buf_append(struct buf *b, const void *bytes, size_t len)
 {
-    enum status status = reserve(b, len);
+    enum status status;
 
+    if (len == 0)
+        return STATUS_OK;
+    status = reserve(b, len);
     if (status != STATUS_OK)
         return status;
-    if (len > 0)
-        memcpy(b->data + b->len, bytes, len);
+    memcpy(b->data + b->len, bytes, len);
     b->len += len;
     b->data[b->len] = '\0';
     return STATUS_OK;
@@ -75,8 +80,8 @@ enum status buf_printf(struct buf *b, const char *format, ...)
     va_start(args, format);
     len = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    if (len < 0)
-        return STATUS_BUG;
+    if (len <= 0)
+        return len == 0 ? STATUS_OK : STATUS_BUG;
     status = reserve(b, (size_t)len);
     if (status != STATUS_OK)
         return status;
