@@ -31,9 +31,14 @@ void log_set_level(enum log_level level)
 }
 
 /* The last byte is kept for the newline. */
+static size_t room(const struct line *line)
+{
+    return sizeof(line->text) - 1 - line->len;
+}
+
 static void put_char(struct line *line, char c)
 {
-    if (line->len < sizeof(line->text) - 1)
+    if (room(line) > 0)
         line->text[line->len++] = c;
 }
 
@@ -48,26 +53,48 @@ static bool is_plain(const char *s)
     if (*s == '\0')
         return false;
     for (; *s != '\0'; s++) {
-        if (*s <= ' ' || *s == '"' || *s == '=' || *s == '\\' || *s == 0x7f)
+        if (*s <= ' ' || *s >= 0x7f || *s == '"' || *s == '=' || *s == '\\')
             return false;
     }
     return true;
 }
 
+static bool is_utf8_continuation(char c)
+{
+    return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+/* A value that does not fit is cut between characters and still ends with its
+ * quote, so the line can be parsed. Needs room for two quotes. */
 static void put_quoted(struct line *line, const char *s)
 {
+    size_t start;
+
     put_char(line, '"');
+    start = line->len;
     for (; *s != '\0'; s++) {
-        if (*s == '"' || *s == '\\')
+        bool escape = *s == '"' || *s == '\\';
+        bool control = (unsigned char)*s < ' ' || *s == 0x7f;
+
+        if (room(line) < (escape ? 3 : 2))
+            break;
+        if (escape)
             put_char(line, '\\');
-        put_char(line, (unsigned char)*s < ' ' || *s == 0x7f ? ' ' : *s);
+        put_char(line, control ? ' ' : *s);
+    }
+    if (is_utf8_continuation(*s)) {
+        while (line->len > start &&
+               is_utf8_continuation(line->text[line->len - 1]))
+            line->len--;
+        if (line->len > start)
+            line->len--;
     }
     put_char(line, '"');
 }
 
 static void put_value(struct line *line, const char *s)
 {
-    if (is_plain(s))
+    if (is_plain(s) && strlen(s) <= room(line))
         put_text(line, s);
     else
         put_quoted(line, s);
@@ -91,19 +118,24 @@ static void put_head(struct line *line, enum log_level level, const char *event)
     put_value(line, event);
 }
 
+/* Only where the key and at least an empty value fit, a number as a whole. */
 static void put_field(struct line *line, const struct log_field *field)
 {
+    const char *value = field->str != NULL ? field->str : "";
+    size_t least = strlen("\"\"");
     char digits[24];
 
+    if (field->kind == LOG_KIND_INT) {
+        (void)snprintf(digits, sizeof(digits), "%lld", (long long)field->num);
+        value = digits;
+        least = strlen(digits);
+    }
+    if (room(line) < strlen(" =") + strlen(field->key) + least)
+        return;
     put_char(line, ' ');
     put_text(line, field->key);
     put_char(line, '=');
-    if (field->kind == LOG_KIND_STR) {
-        put_value(line, field->str != NULL ? field->str : "");
-        return;
-    }
-    (void)snprintf(digits, sizeof(digits), "%lld", (long long)field->num);
-    put_text(line, digits);
+    put_value(line, value);
 }
 
 void log_write(enum log_level level, const char *event,

@@ -8,9 +8,11 @@
  * bytes=9
  *
  * A line is written with a single write(2), so lines of several threads and
- * processes do not mix. Values are quoted and escaped where needed; a line is
- * cut at LOG_LINE_MAX bytes. Never pass a secret or a token: this module does
- * not know which values are.
+ * processes do not mix. Values are quoted and escaped where needed, control
+ * characters become spaces. A line has LOG_LINE_MAX bytes at most: a text that
+ * does not fit is cut, a field of which nothing fits is left out; what is
+ * written is always well-formed. Never pass a secret or a token: this module
+ * does not know which values are.
  *
  * The level is the only state and is set before threads start.
  */
