@@ -99,6 +99,7 @@
 #define TRANSFERS_MAX 1000
 #define DRAIN_MS 8000       /* SIGTERM to exit */
 #define CGI_LINGER_MS 60000 /* a CGI process, for its own jobs */
+#define OFFLOAD_THREADS_MAX 8
 #define CHANNELS_MAX 256
 #define CHANNEL_SECRETS_MAX 4
 

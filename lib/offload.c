@@ -5,8 +5,9 @@
 #include "offload.h"
 
 #include <pthread.h>
+#include <signal.h>
 
-#define THREADS_MAX 8
+#include "limits.h"
 
 struct offload {
     struct loop *loop;
@@ -16,7 +17,7 @@ struct offload {
     struct offload_task **last;
     bool stopping;
     size_t thread_count;
-    pthread_t threads[THREADS_MAX];
+    pthread_t threads[OFFLOAD_THREADS_MAX];
 };
 
 static void run_done(struct loop_call *call)
@@ -56,11 +57,27 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
+/* Signals are for the main thread (design section 3), none for these. */
+static bool start_thread(struct offload *offload)
+{
+    sigset_t all, before;
+    bool started;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    started = pthread_create(&offload->threads[offload->thread_count], NULL,
+                             thread_main, offload) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (started)
+        offload->thread_count++;
+    return started;
+}
+
 enum status offload_new(struct offload **out, struct loop *loop, size_t threads)
 {
     struct offload *offload;
 
-    if (threads == 0 || threads > THREADS_MAX)
+    if (threads == 0 || threads > OFFLOAD_THREADS_MAX)
         return STATUS_BUG;
     offload = calloc(1, sizeof(*offload));
     if (offload == NULL)
@@ -70,12 +87,10 @@ enum status offload_new(struct offload **out, struct loop *loop, size_t threads)
     pthread_mutex_init(&offload->lock, NULL);
     pthread_cond_init(&offload->more, NULL);
     while (offload->thread_count < threads) {
-        if (pthread_create(&offload->threads[offload->thread_count], NULL,
-                           thread_main, offload) != 0) {
+        if (!start_thread(offload)) {
             offload_free(offload);
             return STATUS_BUSY;
         }
-        offload->thread_count++;
     }
     *out = offload;
     return STATUS_OK;

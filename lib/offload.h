@@ -11,8 +11,11 @@
  * particular order. work() must touch nothing that the loop's thread touches
  * meanwhile.
  *
- * offload_free() waits for the work in hand; done() of those tasks is posted to
- * the loop and must still be run by it or dropped with it.
+ * The threads take tasks in the order of submission and block all signals.
+ *
+ * offload_free() waits until all that was submitted is worked off; done() of
+ * those tasks is posted to the loop and must still be run by it or dropped with
+ * it.
  */
 #ifndef DARKROOM_OFFLOAD_H
 #define DARKROOM_OFFLOAD_H
@@ -29,6 +32,7 @@ struct offload_task {
     struct offload_task *next; /* private */
 };
 
+/* `threads`: 1..OFFLOAD_THREADS_MAX. */
 enum status offload_new(struct offload **out, struct loop *loop,
                         size_t threads) MUST_CHECK;
 void offload_free(struct offload *offload);
