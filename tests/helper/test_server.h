@@ -39,6 +39,9 @@ int test_server_port(const struct test_server *server);
 size_t test_server_connections(struct test_server *server);
 size_t test_server_requests(struct test_server *server);
 
+/* A port of 127.0.0.1 on which nobody listens now; -1 if there is none. */
+int test_server_free_port(void);
+
 static inline char test_server_byte(uint64_t offset)
 {
     return (char)((offset * 31 + (offset >> 8) * 7 + (offset >> 16)) & 0xff);

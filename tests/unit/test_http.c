@@ -4,97 +4,14 @@
  */
 #include "http.h"
 
-#include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
-#include <sys/socket.h>
-#include <netinet/in.h>
-#include <arpa/inet.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
 
-#include "buf.h"
+#include "../helper/http_fetch.h"
 #include "../helper/test_server.h"
-
-#define GUARD_MS 60000 /* a test that hangs fails */
-#define WINDOW_MS 500  /* of low speed, in the tests about it */
-#define MIB (1024 * 1024)
-
-struct bench {
-    struct test_server *server;
-    struct loop *loop;
-    struct http *http;
-    struct loop_timer guard;
-    size_t left; /* fetches under way */
-    char url[512];
-};
-
-/* One transfer and all that happened to it. */
-struct fetch {
-    struct bench *bench;
-    struct http_request request;
-    struct http_transfer *transfer;
-
-    /* what to do in callbacks */
-    int64_t pause_every; /* bytes; 0 for never */
-    int64_t pause_ms;
-    int64_t abort_at; /* bytes; 0 for never */
-    bool cancel_in_head;
-    bool cancel_in_body;
-    struct fetch *cancel_in_done;
-    struct fetch *start_in_head;
-    bool expect_text; /* keep the body as text */
-
-    /* what happened */
-    int heads, dones;
-    bool over;  /* on_done came or it was cancelled */
-    bool exact; /* every byte was test_server_byte() of its place */
-    bool paused;
-    int pauses;
-    int64_t received;
-    int64_t next_pause;
-    struct http_head head; /* as on_head saw it */
-    struct http_result result;
-    char error[256];
-    struct buf text;
-    struct loop_timer resume_timer;
-};
-
-/* ---- the bench */
-
-static void on_guard(void *arg)
-{
-    (void)arg;
-    fail_msg("still waiting after %d ms", GUARD_MS);
-}
-
-static void bench_open(struct bench *b, struct test_server *server,
-                       const char *ca_file, int64_t window_ms)
-{
-    struct http_options options = {
-        .user_agent = "darkroom-test",
-        .ca_file = ca_file,
-        .low_speed_window_ms = window_ms,
-    };
-
-    *b = (struct bench){.server = server};
-    assert_non_null(server);
-    assert_int_equal(loop_new(&b->loop), STATUS_OK);
-    assert_int_equal(http_new(&b->http, b->loop, &options), STATUS_OK);
-    loop_timer_init(&b->guard, on_guard, b);
-}
-
-static void bench_close(struct bench *b)
-{
-    http_free(b->http);
-    loop_timer_cancel(b->loop, &b->guard);
-    loop_free(b->loop);
-    test_server_stop(b->server);
-}
 
 static int setup_bench(void **state, int64_t window_ms)
 {
@@ -114,7 +31,7 @@ static int setup(void **state)
 
 static int setup_window(void **state)
 {
-    return setup_bench(state, WINDOW_MS);
+    return setup_bench(state, FETCH_WINDOW_MS);
 }
 
 static int teardown(void **state)
@@ -122,174 +39,6 @@ static int teardown(void **state)
     bench_close(*state);
     free(*state);
     return 0;
-}
-
-/* The URL of a path on the server; good until the next call. */
-static const char *url_of(struct bench *b, const char *path)
-{
-    (void)snprintf(b->url, sizeof(b->url), "http://127.0.0.1:%d%s",
-                   test_server_port(b->server), path);
-    return b->url;
-}
-
-/* Runs the loop until every fetch is over. */
-static void run(struct bench *b)
-{
-    assert_int_equal(
-        loop_timer_set(b->loop, &b->guard, loop_now_ms(b->loop) + GUARD_MS),
-        STATUS_OK);
-    while (b->left > 0)
-        assert_int_equal(loop_run(b->loop), STATUS_OK);
-}
-
-/* ---- a fetch */
-
-static void fetch_over(struct fetch *f)
-{
-    assert_false(f->over);
-    f->over = true;
-    f->transfer = NULL;
-    if (--f->bench->left == 0)
-        loop_stop(f->bench->loop);
-}
-
-static void fetch_cancel(struct fetch *f)
-{
-    http_cancel(f->transfer);
-    loop_timer_cancel(f->bench->loop, &f->resume_timer);
-    fetch_over(f);
-}
-
-static void fetch_start(struct fetch *f)
-{
-    f->bench->left++;
-    assert_int_equal(http_start(f->bench->http, &f->request, &f->transfer),
-                     STATUS_OK);
-    assert_int_equal(f->heads + f->dones, 0); /* no callback from inside */
-}
-
-static void on_head(void *arg, const struct http_head *head)
-{
-    struct fetch *f = arg;
-
-    assert_false(f->over);
-    f->heads++;
-    f->head = *head;
-    assert_true(f->received == 0);
-    if (f->start_in_head != NULL)
-        fetch_start(f->start_in_head);
-    if (f->cancel_in_head)
-        fetch_cancel(f);
-}
-
-static void on_resume_timer(void *arg)
-{
-    struct fetch *f = arg;
-    int64_t received = f->received;
-
-    assert_true(f->paused);
-    f->paused = false;
-    http_resume(f->transfer);
-    http_resume(f->transfer);             /* twice is once */
-    assert_true(f->received == received); /* nothing comes from inside */
-}
-
-static enum http_body_answer fetch_pause(struct fetch *f)
-{
-    f->paused = true;
-    f->pauses++;
-    f->next_pause += f->pause_every;
-    assert_int_equal(loop_timer_set(f->bench->loop, &f->resume_timer,
-                                    loop_now_ms(f->bench->loop) + f->pause_ms),
-                     STATUS_OK);
-    return HTTP_BODY_PAUSE;
-}
-
-static enum http_body_answer on_body(void *arg, const char *bytes, size_t len)
-{
-    struct fetch *f = arg;
-
-    assert_false(f->over);
-    assert_false(f->paused);
-    assert_int_equal(f->heads, 1);
-    if (f->cancel_in_body) {
-        fetch_cancel(f);
-        return HTTP_BODY_OK;
-    }
-    if (f->pause_every > 0 && f->received >= f->next_pause)
-        return fetch_pause(f);
-    if (f->abort_at > 0 && f->received + (int64_t)len >= f->abort_at)
-        return HTTP_BODY_ABORT;
-    for (size_t i = 0; i < len; i++)
-        f->exact =
-            f->exact && bytes[i] == test_server_byte((uint64_t)f->received + i);
-    f->received += (int64_t)len;
-    if (f->expect_text)
-        assert_int_equal(buf_append(&f->text, bytes, len), STATUS_OK);
-    return HTTP_BODY_OK;
-}
-
-static void on_done(void *arg, const struct http_result *result)
-{
-    struct fetch *f = arg;
-
-    f->dones++;
-    f->result = *result;
-    assert_non_null(result->error);
-    assert_true(str_copy(f->error, sizeof(f->error), result->error));
-    assert_int_equal(result->error[0] == '\0', result->status == STATUS_OK);
-    f->result.error = f->error;
-    assert_true(result->body_bytes == f->received);
-    loop_timer_cancel(f->bench->loop, &f->resume_timer);
-    if (f->cancel_in_done != NULL && !f->cancel_in_done->over)
-        fetch_cancel(f->cancel_in_done);
-    fetch_over(f);
-}
-
-static void fetch_init(struct fetch *f, struct bench *b, const char *url)
-{
-    *f = (struct fetch){.bench = b, .exact = true};
-    f->request = (struct http_request){
-        .method = "GET",
-        .url = url,
-        .timeout_ms = GUARD_MS,
-        .max_bytes = 64 * MIB,
-        .arg = f,
-        .on_head = on_head,
-        .on_body = on_body,
-        .on_done = on_done,
-    };
-    loop_timer_init(&f->resume_timer, on_resume_timer, f);
-    buf_init(&f->text, MIB);
-}
-
-static void fetch_get(struct fetch *f, struct bench *b, const char *path)
-{
-    fetch_init(f, b, url_of(b, path));
-    fetch_start(f);
-}
-
-static void fetch_now(struct fetch *f, struct bench *b, const char *path)
-{
-    fetch_get(f, b, path);
-    run(b);
-}
-
-static void assert_whole(const struct fetch *f, int64_t bytes)
-{
-    assert_string_equal(f->error, "");
-    assert_int_equal(f->result.status, STATUS_OK);
-    assert_int_equal(f->dones, 1);
-    assert_int_equal(f->heads, 1);
-    assert_true(f->exact);
-    assert_true(f->received == bytes);
-    assert_true(f->result.sent);
-}
-
-static void assert_failed(const struct fetch *f, enum status status)
-{
-    assert_string_equal(status_name(f->result.status), status_name(status));
-    assert_int_equal(f->dones, 1);
 }
 
 /* ---- whole answers */
@@ -300,7 +49,7 @@ static void test_whole_body(void **state)
 
     fetch_now(&f, *state,
               "/get?bytes=300000&retry=7&id=6b1c8f6e-2f40-4a39-9a4e-0c8f5d");
-    assert_whole(&f, 300000);
+    fetch_assert_whole(&f, 300000);
     assert_int_equal(f.head.status, 200);
     assert_true(f.head.content_length == 300000);
     assert_true(f.head.retry_after_s == 7);
@@ -314,7 +63,7 @@ static void test_chunked_body(void **state)
     struct fetch f;
 
     fetch_now(&f, *state, "/get?bytes=300000&chunked=1");
-    assert_whole(&f, 300000);
+    fetch_assert_whole(&f, 300000);
     assert_true(f.head.content_length == -1);
     assert_true(f.head.retry_after_s == -1);
     assert_string_equal(f.head.request_id, "");
@@ -325,7 +74,7 @@ static void test_empty_body(void **state)
     struct fetch f;
 
     fetch_now(&f, *state, "/get?bytes=0");
-    assert_whole(&f, 0);
+    fetch_assert_whole(&f, 0);
     assert_true(f.head.content_length == 0);
 }
 
@@ -334,7 +83,7 @@ static void test_slow_body(void **state)
     struct fetch f;
 
     fetch_now(&f, *state, "/get?bytes=20000&step=1000&pause_ms=5");
-    assert_whole(&f, 20000);
+    fetch_assert_whole(&f, 20000);
 }
 
 static void test_error_answers_are_answers(void **state)
@@ -355,7 +104,7 @@ static void test_error_answers_are_answers(void **state)
         struct fetch f;
 
         fetch_now(&f, *state, cases[i].path);
-        assert_whole(&f, cases[i].bytes);
+        fetch_assert_whole(&f, cases[i].bytes);
         assert_int_equal(f.result.head.status, cases[i].status);
     }
 }
@@ -376,7 +125,7 @@ static void test_odd_header_values(void **state)
     id[sizeof(id) - 1] = '\0';
     (void)snprintf(path, sizeof(path), "/get?id=%s", id);
     fetch_now(&f, *state, path);
-    assert_whole(&f, 0);
+    fetch_assert_whole(&f, 0);
     assert_string_equal(f.head.request_id, "");
 }
 
@@ -394,15 +143,15 @@ static void test_post_body_arrives_exactly(void **state)
         assert_non_null(body);
         for (size_t k = 0; k < sizes[i]; k++)
             body[k] = test_server_byte(k); /* zero bytes too */
-        fetch_init(&f, b, url_of(b, "/echo"));
+        fetch_init(&f, b, bench_url(b, "/echo"));
         f.request.method = "POST";
         f.request.headers = headers;
         f.request.body = sizes[i] > 0 ? body : NULL;
         f.request.body_len = sizes[i];
         fetch_start(&f);
         free(body); /* copied by http_start() */
-        run(b);
-        assert_whole(&f, (int64_t)sizes[i]);
+        bench_run(b);
+        fetch_assert_whole(&f, (int64_t)sizes[i]);
     }
 }
 
@@ -412,11 +161,11 @@ static void test_request_headers_are_sent(void **state)
     struct bench *b = *state;
     struct fetch f;
 
-    fetch_init(&f, b, url_of(b, "/header"));
+    fetch_init(&f, b, bench_url(b, "/header"));
     f.request.headers = headers;
     f.expect_text = true;
     fetch_start(&f);
-    run(b);
+    bench_run(b);
     assert_string_equal(buf_str(&f.text), "a value");
     buf_release(&f.text);
 }
@@ -426,13 +175,13 @@ static void test_body_without_a_receiver_is_dropped(void **state)
     struct bench *b = *state;
     struct fetch f;
 
-    fetch_init(&f, b, url_of(b, "/get?bytes=100000"));
+    fetch_init(&f, b, bench_url(b, "/get?bytes=100000"));
     f.request.on_body = NULL;
     f.request.on_head = NULL;
     f.received = 100000; /* what body_bytes shall say */
     fetch_start(&f);
-    run(b);
-    assert_failed(&f, STATUS_OK);
+    bench_run(b);
+    fetch_assert_failed(&f, STATUS_OK);
     assert_int_equal(f.result.head.status, 200);
 }
 
@@ -451,18 +200,18 @@ static void test_bad_requests_are_refused(void **state)
     assert_int_equal(http_start(b->http, &f.request, &t), STATUS_BAD_INPUT);
     fetch_init(&f, b, "http://");
     assert_int_equal(http_start(b->http, &f.request, &t), STATUS_BAD_INPUT);
-    fetch_init(&f, b, url_of(b, "/get"));
+    fetch_init(&f, b, bench_url(b, "/get"));
     f.request.headers = split;
     assert_int_equal(http_start(b->http, &f.request, &t), STATUS_BAD_INPUT);
-    fetch_init(&f, b, url_of(b, "/get"));
+    fetch_init(&f, b, bench_url(b, "/get"));
     f.request.method = "DELETE";
     assert_int_equal(http_start(b->http, &f.request, &t), STATUS_BUG);
-    fetch_init(&f, b, url_of(b, "/get"));
+    fetch_init(&f, b, bench_url(b, "/get"));
     f.request.timeout_ms = 0;
     assert_int_equal(http_start(b->http, &f.request, &t), STATUS_BUG);
     assert_null(t);
     fetch_now(&f, b, "/get?bytes=10"); /* and it still works */
-    assert_whole(&f, 10);
+    fetch_assert_whole(&f, 10);
 }
 
 /* ---- back-pressure */
@@ -476,11 +225,11 @@ static void test_pause_and_resume_lose_nothing(void **state)
     for (size_t i = 0; i < ARRAY_COUNT(paths); i++) {
         struct fetch f;
 
-        fetch_init(&f, b, url_of(b, paths[i]));
+        fetch_init(&f, b, bench_url(b, paths[i]));
         f.pause_every = 100000;
         fetch_start(&f);
-        run(b);
-        assert_whole(&f, 5000000);
+        bench_run(b);
+        fetch_assert_whole(&f, 5000000);
         assert_true(f.pauses >= 40);
     }
 }
@@ -490,12 +239,12 @@ static void test_paused_before_the_first_and_last_byte(void **state)
     struct bench *b = *state;
     struct fetch f;
 
-    fetch_init(&f, b, url_of(b, "/get?bytes=3"));
+    fetch_init(&f, b, bench_url(b, "/get?bytes=3"));
     f.pause_every = 1;
     f.pause_ms = 5;
     fetch_start(&f);
-    run(b);
-    assert_whole(&f, 3);
+    bench_run(b);
+    fetch_assert_whole(&f, 3);
     assert_true(f.pauses >= 1);
 }
 
@@ -504,15 +253,15 @@ static void test_a_paused_transfer_holds_up_no_other(void **state)
     struct bench *b = *state;
     struct fetch paused, other;
 
-    fetch_init(&paused, b, url_of(b, "/get?bytes=2000000"));
+    fetch_init(&paused, b, bench_url(b, "/get?bytes=2000000"));
     paused.pause_every = 50000;
-    paused.pause_ms = GUARD_MS; /* until cancelled */
+    paused.pause_ms = FETCH_GUARD_MS; /* until cancelled */
     fetch_start(&paused);
-    fetch_init(&other, b, url_of(b, "/get?bytes=2000000"));
+    fetch_init(&other, b, bench_url(b, "/get?bytes=2000000"));
     other.cancel_in_done = &paused;
     fetch_start(&other);
-    run(b);
-    assert_whole(&other, 2000000);
+    bench_run(b);
+    fetch_assert_whole(&other, 2000000);
     assert_int_equal(paused.dones, 0);
 }
 
@@ -522,12 +271,12 @@ static void test_a_pause_is_not_low_speed(void **state)
     struct bench *b = *state;
     struct fetch f;
 
-    fetch_init(&f, b, url_of(b, "/get?bytes=200000"));
+    fetch_init(&f, b, bench_url(b, "/get?bytes=200000"));
     f.pause_every = 100000;
-    f.pause_ms = 2 * WINDOW_MS + 100;
+    f.pause_ms = 2 * FETCH_WINDOW_MS + 100;
     fetch_start(&f);
-    run(b);
-    assert_whole(&f, 200000);
+    bench_run(b);
+    fetch_assert_whole(&f, 200000);
     assert_true(f.pauses >= 2);
 }
 
@@ -536,13 +285,13 @@ static void test_the_total_time_counts_while_paused(void **state)
     struct bench *b = *state;
     struct fetch f;
 
-    fetch_init(&f, b, url_of(b, "/get?bytes=200000"));
+    fetch_init(&f, b, bench_url(b, "/get?bytes=200000"));
     f.pause_every = 100000;
-    f.pause_ms = GUARD_MS;
+    f.pause_ms = FETCH_GUARD_MS;
     f.request.timeout_ms = 50;
     fetch_start(&f);
-    run(b);
-    assert_failed(&f, STATUS_TIMEOUT);
+    bench_run(b);
+    fetch_assert_failed(&f, STATUS_TIMEOUT);
     assert_true(f.result.elapsed_ms >= 50);
 }
 
@@ -567,11 +316,11 @@ static void test_max_bytes(void **state)
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         struct fetch f;
 
-        fetch_init(&f, b, url_of(b, cases[i].path));
+        fetch_init(&f, b, bench_url(b, cases[i].path));
         f.request.max_bytes = cases[i].max_bytes;
         fetch_start(&f);
-        run(b);
-        assert_failed(&f, cases[i].status);
+        bench_run(b);
+        fetch_assert_failed(&f, cases[i].status);
         assert_true(f.received <= cases[i].max_bytes);
         assert_int_equal(f.result.head.status, 200);
     }
@@ -582,11 +331,11 @@ static void test_a_length_over_the_limit_brings_no_byte(void **state)
     struct bench *b = *state;
     struct fetch f;
 
-    fetch_init(&f, b, url_of(b, "/get?bytes=100000"));
+    fetch_init(&f, b, bench_url(b, "/get?bytes=100000"));
     f.request.max_bytes = 50000;
     fetch_start(&f);
-    run(b);
-    assert_failed(&f, STATUS_TOO_LARGE);
+    bench_run(b);
+    fetch_assert_failed(&f, STATUS_TOO_LARGE);
     assert_true(f.received == 0);
 }
 
@@ -595,12 +344,12 @@ static void test_cut_short(void **state)
     struct fetch f;
 
     fetch_now(&f, *state, "/get?bytes=100000&cut=60000");
-    assert_failed(&f, STATUS_CUT);
+    fetch_assert_failed(&f, STATUS_CUT);
     assert_true(f.result.sent);
     assert_true(f.exact);
     assert_true(f.received == 60000);
     fetch_now(&f, *state, "/get?bytes=100000&chunked=1&cut=60000");
-    assert_failed(&f, STATUS_CUT);
+    fetch_assert_failed(&f, STATUS_CUT);
 }
 
 static void test_aborted_by_the_receiver(void **state)
@@ -608,11 +357,11 @@ static void test_aborted_by_the_receiver(void **state)
     struct bench *b = *state;
     struct fetch f;
 
-    fetch_init(&f, b, url_of(b, "/get?bytes=1000000"));
+    fetch_init(&f, b, bench_url(b, "/get?bytes=1000000"));
     f.abort_at = 200000;
     fetch_start(&f);
-    run(b);
-    assert_failed(&f, STATUS_CUT);
+    bench_run(b);
+    fetch_assert_failed(&f, STATUS_CUT);
     assert_true(f.received < 200000);
 }
 
@@ -621,12 +370,12 @@ static void test_aborted_out_of_a_pause(void **state)
     struct bench *b = *state;
     struct fetch f;
 
-    fetch_init(&f, b, url_of(b, "/get?bytes=1000000"));
+    fetch_init(&f, b, bench_url(b, "/get?bytes=1000000"));
     f.pause_every = 100000;
     f.abort_at = 1; /* the first bytes after the pause */
     fetch_start(&f);
-    run(b);
-    assert_failed(&f, STATUS_CUT);
+    bench_run(b);
+    fetch_assert_failed(&f, STATUS_CUT);
     assert_int_equal(f.pauses, 1);
 }
 
@@ -635,11 +384,11 @@ static void test_stalled_body_is_low_speed(void **state)
     struct fetch f;
 
     fetch_now(&f, *state, "/get?bytes=100000&stall=5000");
-    assert_failed(&f, STATUS_TIMEOUT);
+    fetch_assert_failed(&f, STATUS_TIMEOUT);
     assert_true(f.received == 5000);
     assert_true(f.result.sent);
     assert_non_null(strstr(f.error, "slow"));
-    assert_true(f.result.elapsed_ms >= WINDOW_MS);
+    assert_true(f.result.elapsed_ms >= FETCH_WINDOW_MS);
 }
 
 static void test_stalled_after_a_pause_is_low_speed(void **state)
@@ -647,11 +396,11 @@ static void test_stalled_after_a_pause_is_low_speed(void **state)
     struct bench *b = *state;
     struct fetch f;
 
-    fetch_init(&f, b, url_of(b, "/get?bytes=100000&stall=50000"));
+    fetch_init(&f, b, bench_url(b, "/get?bytes=100000&stall=50000"));
     f.pause_every = 20000;
     fetch_start(&f);
-    run(b);
-    assert_failed(&f, STATUS_TIMEOUT);
+    bench_run(b);
+    fetch_assert_failed(&f, STATUS_TIMEOUT);
     assert_true(f.pauses >= 1);
     assert_true(f.received == 50000);
 }
@@ -662,37 +411,20 @@ static void test_a_silent_server_is_low_speed_for_get_only(void **state)
     struct fetch f;
 
     fetch_now(&f, b, "/silent");
-    assert_failed(&f, STATUS_TIMEOUT);
+    fetch_assert_failed(&f, STATUS_TIMEOUT);
     assert_non_null(strstr(f.error, "slow"));
     assert_int_equal(f.heads, 0);
     assert_int_equal(f.result.head.status, 0);
     assert_true(f.result.head.content_length == -1);
-    fetch_init(&f, b, url_of(b, "/silent"));
+    fetch_init(&f, b, bench_url(b, "/silent"));
     f.request.method = "POST";
-    f.request.timeout_ms = 2 * WINDOW_MS;
+    f.request.timeout_ms = 2 * FETCH_WINDOW_MS;
     fetch_start(&f);
-    run(b);
-    assert_failed(&f, STATUS_TIMEOUT);
+    bench_run(b);
+    fetch_assert_failed(&f, STATUS_TIMEOUT);
     assert_null(strstr(f.error, "slow"));
-    assert_true(f.result.elapsed_ms >= 2 * WINDOW_MS);
+    assert_true(f.result.elapsed_ms >= 2 * FETCH_WINDOW_MS);
     assert_true(f.result.sent);
-}
-
-/* A port of this machine on which nobody listens. */
-static int free_port(void)
-{
-    struct sockaddr_in address = {
-        .sin_family = AF_INET,
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-    };
-    socklen_t len = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_true(fd >= 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
-    close(fd);
-    return ntohs(address.sin_port);
 }
 
 static void test_connection_refused(void **state)
@@ -700,15 +432,16 @@ static void test_connection_refused(void **state)
     static const char *const methods[] = {"GET", "POST"};
     char url[64];
 
-    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%d/", free_port());
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%d/",
+                   test_server_free_port());
     for (size_t i = 0; i < ARRAY_COUNT(methods); i++) {
         struct fetch f;
 
         fetch_init(&f, *state, url);
         f.request.method = methods[i];
         fetch_start(&f);
-        run(*state);
-        assert_failed(&f, STATUS_NETWORK);
+        bench_run(*state);
+        fetch_assert_failed(&f, STATUS_NETWORK);
         assert_false(f.result.sent);
         assert_int_equal(f.heads, 0);
         assert_int_equal(f.result.head.status, 0);
@@ -720,11 +453,11 @@ static void test_closed_without_an_answer(void **state)
     struct bench *b = *state;
     struct fetch f;
 
-    fetch_init(&f, b, url_of(b, "/drop"));
+    fetch_init(&f, b, bench_url(b, "/drop"));
     f.request.method = "POST";
     fetch_start(&f);
-    run(b);
-    assert_failed(&f, STATUS_NETWORK);
+    bench_run(b);
+    fetch_assert_failed(&f, STATUS_NETWORK);
     assert_true(f.result.sent);
     assert_int_equal(test_server_requests(b->server), 1);
 }
@@ -737,14 +470,14 @@ static void test_a_post_is_never_sent_twice(void **state)
     struct fetch f;
 
     fetch_now(&f, b, "/get?bytes=10");
-    assert_whole(&f, 10);
-    fetch_init(&f, b, url_of(b, "/drop"));
+    fetch_assert_whole(&f, 10);
+    fetch_init(&f, b, bench_url(b, "/drop"));
     f.request.method = "POST";
     f.request.body = "{}";
     f.request.body_len = 2;
     fetch_start(&f);
-    run(b);
-    assert_failed(&f, STATUS_NETWORK);
+    bench_run(b);
+    fetch_assert_failed(&f, STATUS_NETWORK);
     assert_true(f.result.sent);
     assert_int_equal(test_server_requests(b->server), 2);
 }
@@ -755,9 +488,9 @@ static void test_a_get_on_a_dead_connection_is_repeated(void **state)
     struct fetch f;
 
     fetch_now(&f, b, "/get?bytes=10");
-    assert_whole(&f, 10);
+    fetch_assert_whole(&f, 10);
     fetch_now(&f, b, "/drop");
-    assert_failed(&f, STATUS_NETWORK);
+    fetch_assert_failed(&f, STATUS_NETWORK);
     assert_int_equal(test_server_requests(b->server), 3);
 }
 
@@ -770,14 +503,14 @@ static void test_200_at_once(void **state)
 
     assert_non_null(f);
     for (size_t i = 0; i < 200; i++) {
-        fetch_init(&f[i], b, url_of(b, "/get?bytes=50000&step=10000"));
+        fetch_init(&f[i], b, bench_url(b, "/get?bytes=50000&step=10000"));
         if (i % 2 == 0)
             f[i].pause_every = 20000;
         fetch_start(&f[i]);
     }
-    run(b);
+    bench_run(b);
     for (size_t i = 0; i < 200; i++)
-        assert_whole(&f[i], 50000);
+        fetch_assert_whole(&f[i], 50000);
     assert_int_equal(test_server_requests(b->server), 200);
     free(f);
 }
@@ -790,7 +523,7 @@ static void test_connections_are_kept(void **state)
         struct fetch f;
 
         fetch_now(&f, b, "/get?bytes=1000");
-        assert_whole(&f, 1000);
+        fetch_assert_whole(&f, 1000);
     }
     assert_int_equal(test_server_requests(b->server), 20);
     assert_int_equal(test_server_connections(b->server), 1);
@@ -804,7 +537,7 @@ static void assert_silent(struct fetch *f)
     int64_t received = f->received;
 
     fetch_now(&other, f->bench, "/get?bytes=100000&step=10000&pause_ms=2");
-    assert_whole(&other, 100000);
+    fetch_assert_whole(&other, 100000);
     assert_int_equal(f->dones, 0);
     assert_true(f->received == received);
 }
@@ -814,10 +547,10 @@ static void test_cancel_in_on_head(void **state)
     struct bench *b = *state;
     struct fetch f;
 
-    fetch_init(&f, b, url_of(b, "/get?bytes=1000000"));
+    fetch_init(&f, b, bench_url(b, "/get?bytes=1000000"));
     f.cancel_in_head = true;
     fetch_start(&f);
-    run(b);
+    bench_run(b);
     assert_int_equal(f.heads, 1);
     assert_silent(&f);
 }
@@ -827,10 +560,10 @@ static void test_cancel_in_on_body(void **state)
     struct bench *b = *state;
     struct fetch f;
 
-    fetch_init(&f, b, url_of(b, "/get?bytes=1000000"));
+    fetch_init(&f, b, bench_url(b, "/get?bytes=1000000"));
     f.cancel_in_body = true;
     fetch_start(&f);
-    run(b);
+    bench_run(b);
     assert_int_equal(f.heads, 1);
     assert_silent(&f);
 }
@@ -842,11 +575,11 @@ static void test_cancel_another_in_on_done(void **state)
 
     /* both are ready together; whichever ends first cancels the other */
     for (int i = 0; i < 2; i++) {
-        fetch_init(&f[i], b, url_of(b, "/get?bytes=1000"));
+        fetch_init(&f[i], b, bench_url(b, "/get?bytes=1000"));
         f[i].cancel_in_done = &f[1 - i];
         fetch_start(&f[i]);
     }
-    run(b);
+    bench_run(b);
     assert_int_equal(f[0].dones + f[1].dones, 1);
     assert_silent(f[0].dones == 0 ? &f[0] : &f[1]);
 }
@@ -862,13 +595,13 @@ static void test_cancel_before_and_while_paused(void **state)
     assert_int_equal(f.heads, 0);
     assert_int_equal(test_server_requests(b->server), 1);
 
-    fetch_init(&paused, b, url_of(b, "/get?bytes=1000000"));
+    fetch_init(&paused, b, bench_url(b, "/get?bytes=1000000"));
     paused.pause_every = 100000;
-    paused.pause_ms = GUARD_MS;
+    paused.pause_ms = FETCH_GUARD_MS;
     fetch_start(&paused);
     fetch_get(&other, b, "/get?bytes=100000&step=10000&pause_ms=2");
     other.cancel_in_done = &paused;
-    run(b);
+    bench_run(b);
     assert_int_equal(paused.pauses, 1);
     assert_silent(&paused);
 }
@@ -879,13 +612,13 @@ static void test_cancel_after_resume(void **state)
     struct bench *b = *state;
     struct fetch paused, other;
 
-    fetch_init(&paused, b, url_of(b, "/get?bytes=1000000"));
+    fetch_init(&paused, b, bench_url(b, "/get?bytes=1000000"));
     paused.pause_every = 100000;
-    paused.pause_ms = GUARD_MS;
+    paused.pause_ms = FETCH_GUARD_MS;
     fetch_start(&paused);
     fetch_get(&other, b, "/get?bytes=100000&step=10000&pause_ms=2");
     b->left--; /* come back when `other` is done */
-    run(b);
+    bench_run(b);
     assert_int_equal(paused.pauses, 1);
     b->left++;
     http_resume(paused.transfer);
@@ -899,16 +632,16 @@ static void test_start_in_a_callback(void **state)
     struct fetch first, second;
     char url[512];
 
-    fetch_init(&first, b, url_of(b, "/get?bytes=50000"));
-    assert_true(str_copy(url, sizeof(url), url_of(b, "/get?bytes=60000")));
+    fetch_init(&first, b, bench_url(b, "/get?bytes=50000"));
+    assert_true(str_copy(url, sizeof(url), bench_url(b, "/get?bytes=60000")));
     fetch_init(&second, b, url);
     first.start_in_head = &second;
     b->url[0] = '\0';
     first.request.url = url;
     fetch_start(&first);
-    run(b);
-    assert_whole(&first, 60000);
-    assert_whole(&second, 60000);
+    bench_run(b);
+    fetch_assert_whole(&first, 60000);
+    fetch_assert_whole(&second, 60000);
 }
 
 static void test_free_with_transfers_under_way(void **state)
@@ -922,7 +655,7 @@ static void test_free_with_transfers_under_way(void **state)
     for (size_t i = 0; i < ARRAY_COUNT(paths); i++)
         fetch_get(&f[i], b, paths[i]);
     f[3].pause_every = 100000;
-    f[3].pause_ms = GUARD_MS;
+    f[3].pause_ms = FETCH_GUARD_MS;
     b->left -= ARRAY_COUNT(paths);
     fetch_now(&end, b, "/get?bytes=100000&step=10000&pause_ms=2");
     fetch_get(&last, b, "/get?bytes=1"); /* not even begun */
@@ -942,10 +675,11 @@ static void test_no_proxy_for_this_machine(void **state)
     struct fetch f;
     char proxy[64];
 
-    (void)snprintf(proxy, sizeof(proxy), "http://127.0.0.1:%d", free_port());
+    (void)snprintf(proxy, sizeof(proxy), "http://127.0.0.1:%d",
+                   test_server_free_port());
     assert_int_equal(setenv("http_proxy", proxy, 1), 0);
     fetch_now(&f, b, "/get?bytes=10");
-    assert_whole(&f, 10);
+    fetch_assert_whole(&f, 10);
     assert_int_equal(unsetenv("http_proxy"), 0);
 }
 
@@ -960,183 +694,10 @@ static void test_a_proxy_for_the_rest(void **state)
     assert_int_equal(setenv("http_proxy", proxy, 1), 0);
     fetch_init(&f, b, "http://content.invalid/get?bytes=10");
     fetch_start(&f);
-    run(b);
+    bench_run(b);
     assert_int_equal(unsetenv("http_proxy"), 0);
-    assert_whole(&f, 10);
+    fetch_assert_whole(&f, 10);
     assert_int_equal(test_server_requests(b->server), 1);
-}
-
-/* ---- TLS */
-
-struct certificate {
-    char dir[64];
-    char key_file[96];
-    char cert_file[96];
-    struct buf key;
-    struct buf cert;
-};
-
-static void make_certificate(const struct certificate *c)
-{
-    const char *const arguments[] = {"openssl",
-                                     "req",
-                                     "-x509",
-                                     "-newkey",
-                                     "ec",
-                                     "-pkeyopt",
-                                     "ec_paramgen_curve:prime256v1",
-                                     "-nodes",
-                                     "-days",
-                                     "2",
-                                     "-subj",
-                                     "/CN=test",
-                                     "-addext",
-                                     "subjectAltName=IP:127.0.0.1",
-                                     "-keyout",
-                                     c->key_file,
-                                     "-out",
-                                     c->cert_file,
-                                     NULL};
-    char *argv[ARRAY_COUNT(arguments)];
-    char *const envp[] = {NULL};
-    posix_spawn_file_actions_t actions;
-    int status;
-    pid_t pid;
-
-    memcpy(argv, arguments, sizeof(argv));
-    assert_int_equal(posix_spawn_file_actions_init(&actions), 0);
-    assert_int_equal(posix_spawn_file_actions_addopen(&actions, STDERR_FILENO,
-                                                      "/dev/null", O_WRONLY, 0),
-                     0);
-    assert_int_equal(posix_spawnp(&pid, "openssl", &actions, NULL, argv, envp),
-                     0);
-    posix_spawn_file_actions_destroy(&actions);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
-
-static void read_file(struct buf *b, const char *path)
-{
-    FILE *file = fopen(path, "re");
-    char bytes[4096];
-    size_t n;
-
-    assert_non_null(file);
-    buf_init(b, sizeof(bytes));
-    n = fread(bytes, 1, sizeof(bytes), file);
-    assert_int_equal(buf_append(b, bytes, n), STATUS_OK);
-    (void)fclose(file);
-}
-
-static void certificate_open(struct certificate *c)
-{
-    const char *tmp = getenv("TMPDIR");
-
-    (void)snprintf(c->dir, sizeof(c->dir), "%s/darkroom-tls.XXXXXX",
-                   tmp != NULL && strlen(tmp) < 32 ? tmp : "/tmp");
-    assert_non_null(mkdtemp(c->dir));
-    (void)snprintf(c->key_file, sizeof(c->key_file), "%s/key.pem", c->dir);
-    (void)snprintf(c->cert_file, sizeof(c->cert_file), "%s/cert.pem", c->dir);
-    make_certificate(c);
-    read_file(&c->key, c->key_file);
-    read_file(&c->cert, c->cert_file);
-}
-
-static void certificate_close(struct certificate *c)
-{
-    buf_release(&c->key);
-    buf_release(&c->cert);
-    (void)unlink(c->key_file);
-    (void)unlink(c->cert_file);
-    (void)rmdir(c->dir);
-}
-
-static void test_tls(void **state)
-{
-    struct certificate c;
-    struct bench b;
-    struct fetch f[3];
-    char url[128];
-
-    (void)state;
-    certificate_open(&c);
-    bench_open(&b, test_server_start(c.key.data, c.cert.data), c.cert_file, 0);
-    (void)snprintf(url, sizeof(url), "https://127.0.0.1:%d/get?bytes=300000",
-                   test_server_port(b.server));
-    for (size_t i = 0; i < ARRAY_COUNT(f); i++) {
-        fetch_init(&f[i], &b, url);
-        f[i].pause_every = 50000;
-        fetch_start(&f[i]);
-    }
-    run(&b);
-    for (size_t i = 0; i < ARRAY_COUNT(f); i++)
-        assert_whole(&f[i], 300000);
-    bench_close(&b);
-    certificate_close(&c);
-}
-
-/* HTTP/1.1 over TLS: the first transfer stands still, the others find out that
- * they need connections of their own. */
-static void test_a_paused_transfer_holds_up_no_other_over_tls(void **state)
-{
-    struct certificate c;
-    struct bench b;
-    struct fetch f[3];
-    char url[128];
-
-    (void)state;
-    certificate_open(&c);
-    bench_open(&b, test_server_start(c.key.data, c.cert.data), c.cert_file, 0);
-    (void)snprintf(url, sizeof(url), "https://127.0.0.1:%d/get?bytes=300000",
-                   test_server_port(b.server));
-    for (size_t i = 0; i < ARRAY_COUNT(f); i++)
-        fetch_init(&f[i], &b, url);
-    f[0].pause_every = 50000;
-    f[0].pause_ms = GUARD_MS;
-    for (size_t i = 0; i < ARRAY_COUNT(f); i++)
-        fetch_start(&f[i]);
-    b.left--; /* do not wait for the first */
-    run(&b);
-    assert_whole(&f[1], 300000);
-    assert_whole(&f[2], 300000);
-    b.left++;
-    fetch_cancel(&f[0]);
-    bench_close(&b);
-    certificate_close(&c);
-}
-
-static void refused(struct bench *b, const char *host)
-{
-    struct fetch f;
-    char url[128];
-
-    (void)snprintf(url, sizeof(url), "https://%s:%d/get?bytes=1", host,
-                   test_server_port(b->server));
-    fetch_init(&f, b, url);
-    f.request.method = "POST";
-    fetch_start(&f);
-    run(b);
-    assert_failed(&f, STATUS_NETWORK);
-    assert_false(f.result.sent);
-    assert_int_equal(test_server_requests(b->server), 0);
-}
-
-static void test_tls_of_strangers_is_refused(void **state)
-{
-    struct certificate c;
-    struct bench b;
-
-    (void)state;
-    certificate_open(&c);
-    /* not signed by one of the system's authorities */
-    bench_open(&b, test_server_start(c.key.data, c.cert.data), NULL, 0);
-    refused(&b, "127.0.0.1");
-    bench_close(&b);
-    /* trusted, but for another name */
-    bench_open(&b, test_server_start(c.key.data, c.cert.data), c.cert_file, 0);
-    refused(&b, "localhost");
-    bench_close(&b);
-    certificate_close(&c);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -1184,9 +745,6 @@ int main(void)
         TEST(test_free_with_transfers_under_way),
         TEST(test_no_proxy_for_this_machine),
         TEST(test_a_proxy_for_the_rest),
-        cmocka_unit_test(test_tls),
-        cmocka_unit_test(test_a_paused_transfer_holds_up_no_other_over_tls),
-        cmocka_unit_test(test_tls_of_strangers_is_refused),
     };
 
     (void)signal(SIGPIPE, SIG_IGN);
