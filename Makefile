@@ -82,6 +82,9 @@ $(BUILD)/flags: FORCE
 		echo '$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL)' > $@
 FORCE:
 
+# Row loops: -O2 does not vectorize them (20 % of a picture's CPU).
+$(BUILD)/obj/lib/image/%.o: OPTIMIZE := $(OPTIMIZE) -O3
+
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) \

@@ -31,9 +31,8 @@
 #define CRC_BYTES 4
 #define CHUNK_LENGTH_MAX 0x7fffffff /* PNG 5.3 */
 #define DEFLATE_RATIO_MAX 1032
-#define PASSES 7 /* of Adam7 */
-#define PIECE_MIN_BYTES 32
-#define PIECE_MAX_BYTES 1024
+#define PASSES 7              /* of Adam7 */
+#define PIECE_BYTES 1024      /* before the pixels */
 #define BYTES_PER_BUDGET_PX 4 /* input that makes no rows costs time too */
 
 enum png_state {
@@ -177,16 +176,14 @@ static void set_format(struct png *png, struct pixel_format *format)
     png_set_scale_16(png->reader);
 }
 
-/* Input that can make at most about one slice of pixels. */
+/* Input that can make about one slice of pixels at most: 7 bytes if a pixel is
+ * one bit, 508 if it is 64. */
 static size_t piece_for(const struct png *png)
 {
     size_t bits = (size_t)png_get_bit_depth(png->reader, png->info) *
                   png_get_channels(png->reader, png->info);
-    size_t bytes = IMAGE_SLICE_PX * bits / 8 / DEFLATE_RATIO_MAX;
 
-    if (bytes < PIECE_MIN_BYTES)
-        return PIECE_MIN_BYTES;
-    return size_min(bytes, PIECE_MAX_BYTES);
+    return (size_t)IMAGE_SLICE_PX * bits / 8 / DEFLATE_RATIO_MAX;
 }
 
 static void make_picture(struct png *png)
@@ -499,7 +496,7 @@ static enum status create(struct decoder **out,
     png->limits = *limits;
     png->client = *client;
     png->orientation = ORIENTATION_UPRIGHT;
-    png->piece_bytes = PIECE_MAX_BYTES;
+    png->piece_bytes = PIECE_BYTES;
     *out = &png->base;
     return STATUS_OK;
 }
