@@ -34,6 +34,7 @@ stack_token=${LINE_CHANNEL_ACCESS_TOKEN:-simulated-access-token}
 stack_stop_s=15 # a worker may take 8 s to finish what it has in hand
 declare -A stack_pids=()
 stack_order=()
+stack_pool_prefix=() # a command and its arguments that starts the pool
 
 # stack_until SECONDS COMMAND...: polls until it succeeds; false if it did not.
 stack_until() {
@@ -47,13 +48,17 @@ stack_until() {
 }
 
 # stack_spawn NAME COMMAND...: runs it in the stack's directory, with what it
-# writes in NAME.log.
+# writes in NAME.log and none of the shell's other files open.
 stack_spawn() {
     local name=$1
 
     shift
     (
         cd "$stack_dir" || exit 1
+        for fd in "/proc/$BASHPID/fd"/*; do
+            fd=${fd##*/}
+            [ "$fd" -le 2 ] || exec {fd}>&-
+        done
         exec setsid setpriv --pdeathsig TERM -- "$@" \
             </dev/null >>"$name.log" 2>&1
     ) &
@@ -217,7 +222,8 @@ stack_environment() {
 
 stack_pool() {
     stack_environment
-    stack_spawn pool "$stack_top/scripts/pool" pool.sock "$@"
+    stack_spawn pool "${stack_pool_prefix[@]}" \
+        "$stack_top/scripts/pool" pool.sock "$@"
     stack_until 15 stack_pool_settled || true
     stack_pool_answers || {
         echo "stack: the pool does not answer:" >&2

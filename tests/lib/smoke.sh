@@ -54,3 +54,73 @@ smoke_start() {
     smoke_must stack_sim
     smoke_must stack_pool "${1:-2}"
 }
+
+# A photo of one megapixel, as LINE sends them: baseline, quality 85. Made once
+# per run of the tests. Sets `photo`, and `photo_bytes`.
+smoke_photo() {
+    photo=${TMPDIR:-/tmp}/photo-1mp.jpg
+    if [ ! -s "$photo" ]; then
+        djpeg -scale 3/8 "$smoke_photos/umang_by_Abhishek_Mudgal.jpg" |
+            cjpeg -quality 85 >"$photo.$$"
+        mv "$photo.$$" "$photo"
+    fi
+    photo_bytes=$(stat -c %s "$photo")
+}
+
+# sim_post CALL JSON, sim_get CALL: the simulator's control calls.
+sim_post() {
+    curl -s --max-time 60 -d "$2" "$stack_sim_url/sim/$1"
+}
+
+sim_get() {
+    curl -s --max-time 120 "$stack_sim_url/sim/$1"
+}
+
+# send_photo FILE [MEMBERS]: the simulator sends a photo and waits for the
+# answer to the webhook; MEMBERS is a JSON object of more members of the call.
+# Prints the simulator's report.
+send_photo() {
+    sim_post photo "$(jq -cn --arg file "$1" --argjson more "${2:-{\}}" \
+        '{file: $file, wait: true} + $more')"
+}
+
+# wait_replied COUNT [SECONDS]: until so many photos in all are answered and
+# their pictures fetched and decoded by the simulator. Sets `state`, whatever
+# comes of it.
+wait_replied() {
+    state=$(sim_get "wait?replied=$1&timeout_ms=$((${2:-30} * 1000))")
+}
+
+# state_is NAME FILTER WANTED: what jq makes of `state`.
+state_is() {
+    is "$1" "$(jq -c "$2" <<<"$state")" "$3"
+}
+
+# Nothing that the bot did is against LINE's rules.
+state_is_lawful() {
+    state_is "no rule of LINE's is broken" .violations '[]'
+}
+
+# log_count PATTERN: lines of the pool's log that match.
+log_count() {
+    grep -cE "$1" "$stack_dir/pool.log" || true
+}
+
+# wait_log SECONDS PATTERN [COUNT]: until so many lines of the log match.
+smoke_log_has() {
+    [ "$(log_count "$1")" -ge "$2" ]
+}
+wait_log() {
+    stack_until "$1" smoke_log_has "$2" "${3:-1}"
+}
+
+# log_field PATTERN FIELD: the field in the first line that matches.
+log_field() {
+    grep -m 1 -E "$1" "$stack_dir/pool.log" |
+        sed -nE "s/.* $2=(\"([^\"]*)\"|([^ \"]*)).*/\2\3/p"
+}
+
+# signature_of SECRET: of the bytes on stdin.
+signature_of() {
+    openssl dgst -sha256 -hmac "$1" -binary | base64
+}

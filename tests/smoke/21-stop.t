@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+#
+# SIGTERM under load: to one worker, then to all. Nothing is lost.
+
+. "$(dirname "$0")/../lib/smoke.sh"
+set -u
+
+photos=60
+
+smoke_start 3
+smoke_photo
+
+# LINE sends again what was not answered with 200.
+request=$(jq -cn --arg file "$photo" --argjson count $photos \
+    '{file: $file, count: $count, parallel: 10, redeliver_on_error: true,
+      redelivery_interval_ms: 200, redeliveries: 100,
+      behaviour: {rate_bytes_s: 400000}}')
+sim_post photo "$request" >/dev/null
+
+ok "some are being worked on" wait_log 10 ' event=transcoding ' 5
+worker=$(log_field ' event=transcoding ' pid)
+ok "one worker is told to stop" kill -TERM "$worker"
+ok "it stops by itself" wait_log 15 " pid=$worker event=stopped"
+first_pool=${stack_pids[pool]}
+ok "all are told to stop, and stop by themselves" stack_end pool
+is "none is left" "$(pgrep --session "$first_pool" | wc -l)" 0
+is "each said that it stopped" "$(log_count ' event=stopping')" \
+    "$(log_count ' event=stopped')"
+smoke_must stack_pool 3
+wait_replied $photos 60
+state_is "all photos are answered" .totals.answered $photos
+state_is "each once" '[.photos[].replies] | unique' '[1]'
+state_is "with good pictures" .totals.images_good $photos
+state_is_lawful
+is "none was given up" "$(log_count ' event=dead ')" 0
+
+done_testing

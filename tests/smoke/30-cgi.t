@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+#
+# Plain CGI: one request in the environment and on stdin, the answer on stdout,
+# and the photo's job done before the process ends.
+
+. "$(dirname "$0")/../lib/smoke.sh"
+set -u
+
+smoke_init
+smoke_photo
+smoke_must stack_nginx
+smoke_must stack_sim
+stack_environment
+
+# cgi METHOD PATH [NAME=VALUE...] <body: sets `answer` and `status`.
+cgi() {
+    local method=$1 path=$2
+
+    shift 2
+    answer=$(cd "$stack_dir" && timeout 60 env GATEWAY_INTERFACE=CGI/1.1 \
+        REQUEST_METHOD="$method" SCRIPT_NAME= PATH_INFO="$path" \
+        REQUEST_URI="$path" QUERY_STRING= "$@" \
+        "$BUILD/darkroom" serve 2>>pool.log | tr -d '\r')
+    status=${PIPESTATUS[0]}
+}
+
+cgi GET /healthz </dev/null
+like "a GET is answered" "$answer" "ok$"
+
+# The simulator sends a photo to a pool that is not there. So it knows the
+# photo, and the event is ours to bring.
+sent=$(send_photo "$photo")
+body=$(jq -cj --argjson state "$(sim_get state)" '
+    .photos[0] as $sent
+    | ($state.photos[] | select(.message_id == $sent.message_id)) as $photo
+    | {destination: "U0123456789abcdef0123456789abcdef", events: [
+        {type: "message", mode: "active", timestamp: $state.now_ms,
+         source: {type: "user", userId: $photo.source_id},
+         webhookEventId: $photo.event_id,
+         deliveryContext: {isRedelivery: false},
+         replyToken: $sent.reply_token,
+         message: {type: "image", id: $sent.message_id,
+                   contentProvider: {type: "line"}}}]}' <<<"$sent")
+printf %s "$body" >"$stack_dir/body"
+
+cgi POST /webhook CONTENT_TYPE=application/json CONTENT_LENGTH=${#body} \
+    HTTP_X_LINE_SIGNATURE=wrong <"$stack_dir/body"
+like "a wrong signature: 401" "$answer" "^Status: 401"
+
+signature=$(signature_of $stack_secret <"$stack_dir/body")
+cgi POST /webhook CONTENT_TYPE=application/json CONTENT_LENGTH=${#body} \
+    "HTTP_X_LINE_SIGNATURE=$signature" <"$stack_dir/body"
+like "a webhook: 200" "$answer" "^Status: 200"
+wait_replied 1 1
+state_is "the reply came before the process ended" .totals.replies 1
+wait_replied 1 20
+state_is "with good pictures" .totals.images_good 1
+state_is_lawful
+
+done_testing
