@@ -78,7 +78,7 @@ static int load_config(struct worker *worker)
 /* What was read is not to be found in /proc by others, nor in a core. */
 static void hide_secrets(void)
 {
-    (void)clearenv();
+    config_wipe_environment(environ);
 #ifndef DARKROOM_SANITIZE /* the leak checker must be able to look at us */
     (void)prctl(PR_SET_DUMPABLE, 0);
 #endif
@@ -217,6 +217,7 @@ static void block_signals(sigset_t *signals)
     struct sigaction ignore = {.sa_handler = SIG_IGN};
 
     (void)sigaction(SIGPIPE, &ignore, NULL);
+    (void)sigaction(SIGXFSZ, &ignore, NULL); /* a limit is a full disk */
     sigemptyset(signals);
     for (size_t i = 0; i < ARRAY_COUNT(stops); i++)
         sigaddset(signals, stops[i]);

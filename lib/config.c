@@ -432,6 +432,17 @@ enum status config_load(struct config *config, char *const *environment,
     return loader.failed ? STATUS_BAD_CONFIG : STATUS_OK;
 }
 
+void config_wipe_environment(char *const *environment)
+{
+    for (; *environment != NULL; environment++) {
+        char *value = strchr(*environment, '=');
+
+        if (value != NULL && (starts_with(*environment, CHANNEL_PREFIX) ||
+                              starts_with(*environment, "LINE_CHANNEL_")))
+            crypto_wipe(value + 1, strlen(value + 1));
+    }
+}
+
 void config_release(struct config *config)
 {
     if (config->channels != NULL)

@@ -64,6 +64,10 @@ enum status config_load(struct config *config, char *const *environment,
                         struct buf *errors) MUST_CHECK;
 void config_release(struct config *config);
 
+/* Overwrites the values of the channels' settings in place, so that they are
+ * not to be found in /proc/PID/environ. After config_load(). */
+void config_wipe_environment(char *const *environment);
+
 /* The channel of /webhook/<name>; NULL if there is none. For "" (/webhook) the
  * channel "default", or the only one. */
 const struct config_channel *config_channel(const struct config *config,

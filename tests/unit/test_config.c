@@ -183,6 +183,20 @@ static void test_loopback_api_is_allowed(void **state)
     config_release(&config);
 }
 
+static void test_secrets_leave_the_environment(void **state)
+{
+    char secret[] = "LINE_CHANNEL_SECRET=abc";
+    char token[] = "DARKROOM_CHANNEL_A_ACCESS_TOKEN=abc";
+    char other[] = "PATH=/bin";
+    char *environment[] = {secret, token, other, NULL};
+
+    (void)state;
+    config_wipe_environment(environment);
+    assert_memory_equal(secret, "LINE_CHANNEL_SECRET=\0\0\0", sizeof(secret));
+    assert_string_equal(token, "DARKROOM_CHANNEL_A_ACCESS_TOKEN=");
+    assert_string_equal(other, "PATH=/bin");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +206,7 @@ int main(void)
         cmocka_unit_test(test_everything_missing_is_told),
         cmocka_unit_test(test_everything_wrong_is_told),
         cmocka_unit_test(test_loopback_api_is_allowed),
+        cmocka_unit_test(test_secrets_leave_the_environment),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
