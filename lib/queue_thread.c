@@ -27,43 +27,10 @@
 #include "queue_thread.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 
 #include "log.h"
-
-enum put_state { PUT_WAITING, PUT_TAKEN, PUT_ANSWERED };
-
-/* On the acceptor's stack. */
-struct put {
-    struct job *jobs;
-    size_t count;
-    size_t duplicates;
-    enum put_state state;
-    enum status status;
-    pthread_cond_t answered;
-    struct put *next;
-};
-
-/* A job on its way to the engine. */
-struct claimed {
-    struct job job;
-    struct claimed *next;
-};
-
-struct claimed_list {
-    struct claimed *first, *last;
-    size_t count;
-};
-
-struct change_list {
-    struct queue_change *first, *last;
-};
-
-struct id_list {
-    int64_t *ids; /* owned */
-    size_t count;
-};
+#include "queue_batch.h"
 
 struct queue_thread {
     struct queue_thread_options options;
@@ -92,70 +59,7 @@ struct queue_thread {
     int64_t retry_ms;
     int failures; /* transactions in a row */
     enum status last_failure;
-    struct job claim_buffer[QUEUE_CLAIM_MAX];
 };
-
-/* What one transaction does, and what it will tell if it succeeds. */
-struct batch {
-    struct put *puts; /* TAKEN */
-    struct change_list changes;
-    struct id_list extend;
-    size_t room;
-    bool poll;
-    struct claimed_list claimed;
-    size_t stored;
-};
-
-/* ---- small lists */
-
-static void claimed_append(struct claimed_list *list, struct claimed *claimed)
-{
-    claimed->next = NULL;
-    if (list->first == NULL)
-        list->first = claimed;
-    else
-        list->last->next = claimed;
-    list->last = claimed;
-    list->count++;
-}
-
-static struct claimed *claimed_take(struct claimed_list *list)
-{
-    struct claimed *claimed = list->first;
-
-    if (claimed != NULL) {
-        list->first = claimed->next;
-        list->count--;
-    }
-    return claimed;
-}
-
-static void claimed_free(struct claimed_list *list)
-{
-    struct claimed *claimed;
-
-    while ((claimed = claimed_take(list)) != NULL)
-        free(claimed);
-}
-
-static void change_append(struct change_list *list, struct queue_change *change)
-{
-    change->next = NULL;
-    if (list->first == NULL)
-        list->first = change;
-    else
-        list->last->next = change;
-    list->last = change;
-}
-
-static struct queue_change *change_take(struct change_list *list)
-{
-    struct queue_change *change = list->first;
-
-    if (change != NULL)
-        list->first = change->next;
-    return change;
-}
 
 /* ---- the loop's side */
 
@@ -167,7 +71,7 @@ static void deliver(struct loop_call *call)
 
     for (;;) {
         pthread_mutex_lock(&qt->lock);
-        claimed = claimed_take(&qt->claimed);
+        claimed = claimed_list_take(&qt->claimed);
         if (claimed == NULL)
             qt->delivery_posted = false;
         pthread_mutex_unlock(&qt->lock);
@@ -194,7 +98,7 @@ static void answer_change(struct queue_thread *qt, struct queue_change *change)
 void queue_thread_submit(struct queue_thread *qt, struct queue_change *change)
 {
     pthread_mutex_lock(&qt->lock);
-    change_append(&qt->changes, change);
+    change_list_append(&qt->changes, change);
     pthread_cond_signal(&qt->work);
     pthread_mutex_unlock(&qt->lock);
 }
@@ -362,7 +266,7 @@ static size_t cut_changes(struct queue_thread *qt, struct batch *batch)
     size_t count = 0;
 
     while (count < QUEUE_BATCH_MAX && qt->changes.first != NULL) {
-        change_append(&batch->changes, change_take(&qt->changes));
+        change_list_append(&batch->changes, change_list_take(&qt->changes));
         count++;
     }
     return count;
@@ -371,11 +275,12 @@ static size_t cut_changes(struct queue_thread *qt, struct batch *batch)
 static void cut(struct queue_thread *qt, struct batch *batch)
 {
     int64_t now_ms = mono_ms();
+    bool poll = now_ms >= qt->poll_ms;
     size_t rows;
 
-    batch->poll = now_ms >= qt->poll_ms;
-    if (batch->poll)
+    if (poll)
         qt->poll_ms = now_ms + QUEUE_POLL_MS;
+    batch->purge = poll && now_ms >= qt->purge_ms;
     pthread_mutex_lock(&qt->lock);
     rows = cut_changes(qt, batch);
     batch->puts = cut_puts(qt, rows);
@@ -383,125 +288,9 @@ static void cut(struct queue_thread *qt, struct batch *batch)
     qt->extend = (struct id_list){0};
     batch->room = qt->quiescing ? 0 : qt->room;
     pthread_mutex_unlock(&qt->lock);
-}
-
-/* A lost lease is the answer to this change and no failure of the batch. */
-static enum status do_changes(struct queue *queue, struct batch *batch)
-{
-    struct queue_change *change;
-
-    for (change = batch->changes.first; change != NULL; change = change->next) {
-        change->status = queue_update(queue, &change->job);
-        if (change->status != STATUS_OK &&
-            change->status != STATUS_LEASE_LOST && change->status != STATUS_BUG)
-            return change->status;
-    }
-    return STATUS_OK;
-}
-
-static enum status do_put(struct queue *queue, struct batch *batch,
-                          struct put *put, int64_t now_ms)
-{
-    put->duplicates = 0;
-    for (size_t i = 0; i < put->count; i++) {
-        struct claimed *claimed = NULL;
-        enum status status;
-
-        if (batch->claimed.count < batch->room)
-            claimed = malloc(sizeof(*claimed)); /* none: it is left READY */
-        status = queue_put(queue, &put->jobs[i], now_ms,
-                           claimed != NULL ? LEASE_MS : 0);
-        if (status == STATUS_OK && claimed != NULL) {
-            claimed->job = put->jobs[i];
-            claimed_append(&batch->claimed, claimed);
-        } else {
-            free(claimed);
-        }
-        if (status_class(status) != STATUS_CLASS_OK)
-            return status;
-        if (status == STATUS_DUPLICATE)
-            put->duplicates++;
-        else
-            batch->stored++;
-    }
-    return STATUS_OK;
-}
-
-static enum status do_puts(struct queue *queue, struct batch *batch,
-                           int64_t now_ms)
-{
-    for (struct put *put = batch->puts; put != NULL; put = put->next) {
-        enum status status = do_put(queue, batch, put, now_ms);
-
-        if (status != STATUS_OK)
-            return status;
-    }
-    return STATUS_OK;
-}
-
-/* Memory first: a job that is leased and can't be handed over would sit out
- * its lease. */
-static enum status do_claim(struct queue_thread *qt, struct batch *batch,
-                            int64_t now_ms)
-{
-    size_t wanted = size_min(batch->room, QUEUE_CLAIM_MAX);
-    struct claimed_list spare = {0};
-    struct claimed *claimed;
-    size_t count = 0;
-    enum status status;
-
-    while (spare.count < wanted && (claimed = malloc(sizeof(*claimed))) != NULL)
-        claimed_append(&spare, claimed);
-    status = queue_claim(qt->options.queue, now_ms, LEASE_MS, qt->claim_buffer,
-                         spare.count, &count);
-    for (size_t i = 0; status == STATUS_OK && i < count; i++) {
-        claimed = claimed_take(&spare);
-        claimed->job = qt->claim_buffer[i];
-        claimed_append(&batch->claimed, claimed);
-    }
-    claimed_free(&spare);
-    return status;
-}
-
-/* Looks after the queue while it is at it: the dead, what is due, the old. */
-static enum status do_chores(struct queue_thread *qt, struct batch *batch,
-                             int64_t now_ms)
-{
-    struct queue *queue = qt->options.queue;
-    enum status status = STATUS_OK;
-    size_t count;
-
-    if (batch->poll && batch->room > 0)
-        status = queue_reap(queue, now_ms, &count);
-    if (status == STATUS_OK && batch->room > 0 &&
-        (batch->poll || qt->next_due_wall_ms <= now_ms))
-        status = do_claim(qt, batch, now_ms);
-    if (status != STATUS_OK || !batch->poll || mono_ms() < qt->purge_ms)
-        return status;
-    status = queue_purge(queue, now_ms - QUEUE_DONE_KEEP_MS, QUEUE_PURGE_MAX,
-                         &count);
-    if (status == STATUS_OK && count < QUEUE_PURGE_MAX)
-        qt->purge_ms = mono_ms() + QUEUE_PURGE_EVERY_MS;
-    return status;
-}
-
-/* Leases first: a claim must not find what the engine still holds. What waits
- * in the queue goes before what comes new. */
-static enum status do_batch(struct queue_thread *qt, struct batch *batch)
-{
-    struct queue *queue = qt->options.queue;
-    int64_t now_ms = wall_ms();
-    enum status status;
-
-    status = queue_extend(queue, batch->extend.ids, batch->extend.count,
-                          now_ms + LEASE_MS);
-    if (status == STATUS_OK)
-        status = do_changes(queue, batch);
-    if (status == STATUS_OK)
-        status = do_chores(qt, batch, now_ms);
-    if (status == STATUS_OK)
-        status = do_puts(queue, batch, now_ms);
-    return status;
+    batch->reap = batch->room > 0 && poll;
+    batch->claim =
+        batch->room > 0 && (poll || qt->next_due_wall_ms <= wall_ms());
 }
 
 /* ---- what became of it; the lock is held in these */
@@ -511,8 +300,8 @@ static void hand_over(struct queue_thread *qt, struct claimed_list *list)
     struct claimed *claimed;
 
     qt->room -= list->count; /* the batch had no more than it */
-    while ((claimed = claimed_take(list)) != NULL)
-        claimed_append(&qt->claimed, claimed);
+    while ((claimed = claimed_list_take(list)) != NULL)
+        claimed_list_append(&qt->claimed, claimed);
     if (qt->claimed.count > 0 && !qt->delivery_posted) {
         qt->delivery_posted = true;
         loop_post(qt->options.loop, &qt->delivery);
@@ -537,9 +326,11 @@ static void settle_success(struct queue_thread *qt, struct batch *batch)
     qt->stored_since_stats += batch->stored;
     hand_over(qt, &batch->claimed);
     answer_puts(batch->puts, STATUS_OK);
-    while ((change = change_take(&batch->changes)) != NULL)
+    while ((change = change_list_take(&batch->changes)) != NULL)
         answer_change(qt, change);
     free(batch->extend.ids);
+    if (batch->purge && batch->purged < QUEUE_PURGE_MAX)
+        qt->purge_ms = mono_ms() + QUEUE_PURGE_EVERY_MS;
 }
 
 /* What may be tried again goes back to the head of its list. */
@@ -553,14 +344,9 @@ static void settle_failure(struct queue_thread *qt, struct batch *batch,
     qt->failures++;
     qt->last_failure = status;
     qt->retry_ms = mono_ms() + wait_ms;
-    claimed_free(&batch->claimed);
+    claimed_list_free(&batch->claimed);
     answer_puts(batch->puts, status);
-    if (batch->changes.first != NULL) {
-        batch->changes.last->next = qt->changes.first;
-        if (qt->changes.first == NULL)
-            qt->changes.last = batch->changes.last;
-        qt->changes.first = batch->changes.first;
-    }
+    change_list_prepend_all(&qt->changes, &batch->changes);
     if (qt->extend.ids == NULL)
         qt->extend = batch->extend;
     else
@@ -587,7 +373,7 @@ static void run_transaction(struct queue_thread *qt)
 
     if (begun) {
         cut(qt, &batch);
-        status = do_batch(qt, &batch);
+        status = batch_run(&batch, queue, wall_ms());
         if (status == STATUS_OK)
             status = queue_commit(queue);
         if (status != STATUS_OK)
@@ -674,7 +460,7 @@ static void give_up_the_rest(struct queue_thread *qt)
     pthread_mutex_lock(&qt->lock);
     answer_puts(qt->puts, STATUS_STOPPING);
     qt->puts = NULL;
-    while ((change = change_take(&qt->changes)) != NULL) {
+    while ((change = change_list_take(&qt->changes)) != NULL) {
         change->status = qt->last_failure;
         LOG(WARN, "queue_change_given_up", LOG_INT("job", change->job.id),
             LOG_STR("status", status_name(change->status)));
@@ -710,7 +496,7 @@ static enum status spawn(struct queue_thread *qt)
 
 static void destroy(struct queue_thread *qt)
 {
-    claimed_free(&qt->claimed);
+    claimed_list_free(&qt->claimed);
     free(qt->extend.ids);
     pthread_cond_destroy(&qt->no_puts);
     pthread_cond_destroy(&qt->work);
