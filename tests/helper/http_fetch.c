@@ -132,6 +132,7 @@ static enum http_body_answer on_body(void *arg, const char *bytes, size_t len)
 
     assert_false(f->over);
     assert_false(f->paused);
+    assert_false(f->aborted);
     assert_int_equal(f->heads, 1);
     if (f->cancel_in_body) {
         fetch_cancel(f);
@@ -139,8 +140,10 @@ static enum http_body_answer on_body(void *arg, const char *bytes, size_t len)
     }
     if (f->pause_every > 0 && f->received >= f->next_pause)
         return fetch_pause(f);
-    if (f->abort_at > 0 && f->received + (int64_t)len >= f->abort_at)
+    if (f->abort_at > 0 && f->received + (int64_t)len >= f->abort_at) {
+        f->aborted = true;
         return HTTP_BODY_ABORT;
+    }
     for (size_t i = 0; i < len; i++)
         f->exact =
             f->exact && bytes[i] == test_server_byte((uint64_t)f->received + i);

@@ -53,6 +53,7 @@ struct fetch {
     bool over;  /* on_done came or it was cancelled */
     bool exact; /* every byte was test_server_byte() of its place */
     bool paused;
+    bool aborted; /* on_body answered so */
     int pauses;
     int64_t received;
     int64_t next_pause;

@@ -234,6 +234,24 @@ static void test_pause_and_resume_lose_nothing(void **state)
     }
 }
 
+static void test_resume_of_what_is_not_paused_is_nothing(void **state)
+{
+    struct bench *b = *state;
+    struct fetch f, other;
+
+    fetch_get(&f, b, "/get?bytes=100000&step=10000&pause_ms=5");
+    http_resume(f.transfer); /* not even begun */
+    fetch_init(&other, b, bench_url(b, "/get?bytes=1000"));
+    fetch_start(&other);
+    b->left--; /* come back in the middle of the first */
+    bench_run(b);
+    b->left++;
+    if (!f.over)
+        http_resume(f.transfer);
+    bench_run(b);
+    fetch_assert_whole(&f, 100000);
+}
+
 static void test_paused_before_the_first_and_last_byte(void **state)
 {
     struct bench *b = *state;
@@ -718,6 +736,7 @@ int main(void)
         TEST(test_body_without_a_receiver_is_dropped),
         TEST(test_bad_requests_are_refused),
         TEST(test_pause_and_resume_lose_nothing),
+        TEST(test_resume_of_what_is_not_paused_is_nothing),
         TEST(test_paused_before_the_first_and_last_byte),
         TEST(test_a_paused_transfer_holds_up_no_other),
         TEST_WINDOW(test_a_pause_is_not_low_speed),
