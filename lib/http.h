@@ -21,6 +21,11 @@
  * no further callback of that transfer comes. on_done must not cancel its own
  * transfer: it is already over.
  *
+ * Memory: a paused HTTP/1.1 transfer stays in the kernel's buffers. Of a paused
+ * HTTP/2 stream the server may still send what its window allows, and curl
+ * keeps it (the window is curl's: 32 MB in 7.88). Measured through nginx on
+ * loopback: 2 to 6 MB for each stream of 50 MB. So pause few at a time.
+ *
  * A transfer is the engine's from http_start() until on_done begins or
  * http_cancel() returns.
  */
