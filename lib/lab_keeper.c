@@ -143,7 +143,8 @@ static void kill_child(struct child *child)
 
 static void log_death(const struct child *child, int how)
 {
-    if (child->killed || (WIFEXITED(how) && WEXITSTATUS(how) == 0))
+    if ((child->killed && WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL) ||
+        (WIFEXITED(how) && WEXITSTATUS(how) == LAB_EXIT_DONE))
         return;
     LOG(WARN, "lab_died", LOG_INT("lab", child->pid),
         LOG_INT("signal", WIFSIGNALED(how) ? WTERMSIG(how) : 0),
