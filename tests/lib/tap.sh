@@ -12,7 +12,7 @@ tap_count=0
 tap_failed=0
 
 diag() {
-    printf '%s\n' "$*" | sed 's/^/# /' >&2
+    printf '%s\n' "$*" | cut -c 1-400 | sed 's/^/# /' >&2
 }
 
 tap_pass() {

@@ -28,7 +28,8 @@ for pid in $(pgrep --session "${stack_pids[pool]}"); do
     peak_kb=$((peak_kb + ${kb:-0}))
     processes=$((processes + 1))
 done
-diag "peak memory of the pool: $((peak_kb / 1024)) MB in $processes processes;" \
+diag "peak memory of the pool: $((peak_kb / 1024)) MB in $processes" \
+    "processes;" \
     "ack $(jq -r '.totals.ack_us |
         "p50 \(.p50 / 1000) ms, p99 \(.p99 / 1000) ms"' <<<"$state")"
 ok "the pool stays below 400 MB" [ $peak_kb -lt $((400 * 1024)) ]
