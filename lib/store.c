@@ -67,7 +67,7 @@ enum status store_name_key(const char *path, uint8_t key[STORE_NAME_KEY_BYTES])
 {
     uint8_t fresh[STORE_NAME_KEY_BYTES];
     enum status status;
-    size_t len;
+    size_t len = 0;
 
     status = crypto_random(fresh, sizeof(fresh));
     if (status == STATUS_OK)
