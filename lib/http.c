@@ -593,7 +593,9 @@ static enum status copy_headers(struct http_transfer *t,
 /*
  * A proxy is taken from the environment (https_proxy, no_proxy), as people
  * behind one expect, but not for this machine itself. Compression is not asked
- * for: pictures do not shrink, and lengths stay checkable.
+ * for: pictures do not shrink, and lengths stay checkable. QUICK_EXIT is named
+ * for another use; what it does is to leave a thread that looks up a name alone
+ * when its transfer ends, where curl would wait for it and the loop with it.
  */
 static bool set_transport(const struct http_transfer *t,
                           const struct target *target)
@@ -601,7 +603,7 @@ static bool set_transport(const struct http_transfer *t,
     const struct http *http = t->http;
     CURL *e = t->easy;
 
-    return SET(e, CURLOPT_NOSIGNAL, 1L) &&
+    return SET(e, CURLOPT_NOSIGNAL, 1L) && SET(e, CURLOPT_QUICK_EXIT, 1L) &&
            SET(e, CURLOPT_PROTOCOLS_STR, "http,https") &&
            SET(e, CURLOPT_FOLLOWLOCATION, 0L) &&
            SET(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS) &&

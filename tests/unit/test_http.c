@@ -4,6 +4,8 @@
  */
 #include "http.h"
 
+#include <netdb.h>
+#include <pthread.h>
 #include <signal.h>
 
 #include <setjmp.h>
@@ -685,6 +687,100 @@ static void test_free_with_transfers_under_way(void **state)
     assert_int_equal(last.dones, 0);
 }
 
+/* ---- names that take long to resolve */
+
+/*
+ * curl resolves in threads of its own by getaddrinfo(3); this one takes its
+ * place and keeps them waiting until the test lets them go. A test that would
+ * never come to that point is freed after GATE_S, which it then notices.
+ */
+#define GATE_S 10
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int inside; /* threads that wait */
+    bool open;
+    bool late;
+} gate = {.lock = PTHREAD_MUTEX_INITIALIZER,
+          .changed = PTHREAD_COND_INITIALIZER};
+
+int getaddrinfo(const char *name, const char *service,
+                const struct addrinfo *hints, struct addrinfo **out)
+{
+    struct timespec until;
+
+    (void)name;
+    (void)service;
+    (void)hints;
+    (void)out;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += GATE_S;
+    pthread_mutex_lock(&gate.lock);
+    gate.inside++;
+    while (!gate.open &&
+           pthread_cond_timedwait(&gate.changed, &gate.lock, &until) == 0)
+        ;
+    gate.late = gate.late || !gate.open;
+    gate.inside--;
+    pthread_cond_broadcast(&gate.changed);
+    pthread_mutex_unlock(&gate.lock);
+    return EAI_AGAIN;
+}
+
+/* Lets the resolver threads go. True if they were still waiting. */
+static bool gate_release(void)
+{
+    bool in_time;
+
+    pthread_mutex_lock(&gate.lock);
+    in_time = gate.inside > 0 && !gate.late;
+    gate.open = true;
+    pthread_cond_broadcast(&gate.changed);
+    while (gate.inside > 0)
+        pthread_cond_wait(&gate.changed, &gate.lock);
+    gate.open = false;
+    pthread_mutex_unlock(&gate.lock);
+    return in_time;
+}
+
+static void test_a_slow_name_holds_up_nobody(void **state)
+{
+    struct bench *b = *state;
+    struct fetch slow, cancelled, other;
+
+    fetch_init(&slow, b, "http://slow.invalid/");
+    slow.request.timeout_ms = 200;
+    fetch_start(&slow);
+    fetch_init(&cancelled, b, "http://slower.invalid/");
+    fetch_start(&cancelled);
+    fetch_init(&other, b,
+               bench_url(b, "/get?bytes=20000&step=1000&pause_ms=5"));
+    other.cancel_in_done = &cancelled;
+    fetch_start(&other);
+    bench_run(b);
+    fetch_assert_whole(&other, 20000);
+    fetch_assert_failed(&slow, STATUS_TIMEOUT);
+    assert_false(slow.result.sent);
+    assert_true(gate_release());
+}
+
+static void test_free_while_a_name_is_looked_up(void **state)
+{
+    struct bench *b = *state;
+    struct fetch slow, other;
+
+    fetch_init(&slow, b, "http://slow.invalid/");
+    fetch_start(&slow);
+    fetch_get(&other, b, "/get?bytes=20000&step=1000&pause_ms=5");
+    b->left--;
+    bench_run(b);
+    fetch_assert_whole(&other, 20000);
+    http_free(b->http);
+    b->http = NULL;
+    assert_true(gate_release());
+}
+
 /* ---- proxies */
 
 static void test_no_proxy_for_this_machine(void **state)
@@ -762,6 +858,8 @@ int main(void)
         TEST(test_cancel_after_resume),
         TEST(test_start_in_a_callback),
         TEST(test_free_with_transfers_under_way),
+        TEST(test_a_slow_name_holds_up_nobody),
+        TEST(test_free_while_a_name_is_looked_up),
         TEST(test_no_proxy_for_this_machine),
         TEST(test_a_proxy_for_the_rest),
     };
