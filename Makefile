@@ -103,10 +103,15 @@ $(BUILD)/darkroom-lab: $(call OBJ,$(LAB_SRC)) $(LIB)
 $(BUILD)/line-sim: $(call OBJ,$(SIM_SRC)) $(LIB)
 	$(call say,LD,$@)$(LINK) -o $@ $^ $(LIBS_SIM)
 
+# Objects before archives, in whatever order the prerequisites came.
 $(TESTS): $(BUILD)/%: $(BUILD)/obj/%.o $(call OBJ,$(HELPER_SRC)) $(LIB)
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(LINK) -o $@ $^ $(LIBS_TEST) $(LIBS_WORKER) \
-		$(LIBS_LAB) -lmicrohttpd
+	$(call say,LD,$@)$(LINK) -o $@ $(filter %.o,$^) $(LIB) \
+		$(LIBS_TEST) $(LIBS_WORKER) $(LIBS_LAB) -lmicrohttpd
+
+# The simulator's unit tests link its parts, without its main().
+$(filter $(BUILD)/tests/unit/test_sim_%,$(TESTS)): \
+	$(filter-out %/main.o,$(call OBJ,$(SIM_SRC)))
 
 $(TOOLS): $(BUILD)/%: $(BUILD)/obj/%.o $(LIB)
 	@mkdir -p $(@D)
