@@ -64,7 +64,7 @@ static void note_sent(struct content *c, int64_t bytes)
     c->sent_bytes += bytes;
     state_lock(state);
     c->photo->bytes_served += bytes;
-    state->totals.content_bytes += bytes;
+    state_totals_of(state, c->photo)->content_bytes += bytes;
     if (c->sent_bytes == c->plan.send_bytes && !c->plan.cut)
         c->photo->content_done_ms = wall_ms();
     state_unlock(state);

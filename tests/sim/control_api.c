@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "control_request.h"
+#include "crypto.h"
 #include "event.h"
 #include "report.h"
 #include "sim.h"
@@ -83,6 +84,34 @@ static bool find_file(const struct sim *sim, struct control_request *request,
     return true;
 }
 
+/* Several pictures sent at once: they come from one user. */
+struct set_ids {
+    char set_id[40];
+    char user_id[40];
+    char source_id[40];
+};
+
+static bool name_set(struct photo_spec *spec, struct set_ids *ids)
+{
+    uint64_t random[2];
+
+    if (crypto_random(random, sizeof(random)) != STATUS_OK)
+        return false;
+    (void)snprintf(ids->set_id, sizeof(ids->set_id), "%016llX%016llX",
+                   (unsigned long long)random[0],
+                   (unsigned long long)random[1]);
+    (void)snprintf(ids->user_id, sizeof(ids->user_id), "U%016llx%016llx",
+                   (unsigned long long)random[0],
+                   (unsigned long long)random[1]);
+    (void)snprintf(ids->source_id, sizeof(ids->source_id), "%c%s",
+                   spec->source == PHOTO_GROUP ? 'C' : 'R', ids->user_id + 1);
+    spec->set_id = ids->set_id;
+    spec->source_id = ids->source_id;
+    if (spec->user_id == NULL)
+        spec->user_id = ids->user_id;
+    return true;
+}
+
 static enum status add_photos(struct sim *sim,
                               const struct control_request *request,
                               int64_t bytes, struct photo **photos)
@@ -100,22 +129,15 @@ static enum status add_photos(struct sim *sim,
         .file_bytes = bytes,
         .content = request->has_content ? &request->content : NULL,
         .reply_fault = request->has_fault[ENDPOINT_REPLY] ? reply : NULL};
-    char set_id[40];
+    struct set_ids set;
 
+    if (request->set && !name_set(&spec, &set))
+        return STATUS_IO;
     for (int64_t i = 0; i < request->count; i++) {
         enum status status;
 
-        if (request->set && request->count > 1) {
-            int64_t place = i % request->batch;
-
-            if (place == 0)
-                (void)snprintf(set_id, sizeof(set_id), "SET%zu",
-                               sim->state->count);
-            spec.set_id = set_id;
-            spec.set_index = (int)place + 1;
-            spec.set_total =
-                (int)int64_min(request->batch, request->count - i + place);
-        }
+        spec.set_index = request->set ? (int)i + 1 : 0;
+        spec.set_total = (int)request->count;
         status = state_add_photo(sim->state, &spec, &photos[i]);
         if (status != STATUS_OK)
             return status;

@@ -10,6 +10,8 @@
 
 #include <curl/curl.h>
 
+#include "ascii.h"
+
 struct fetch_client {
     CURL *curl;
     const char *ca_file;
@@ -163,8 +165,7 @@ static void read_info(CURL *curl, struct fetch_result *result)
     curl_easy_getinfo(curl, CURLINFO_PRETRANSFER_TIME_T, &ready_us);
     result->http_status = (int)http_status;
     if (type != NULL)
-        (void)snprintf(result->content_type, sizeof(result->content_type), "%s",
-                       type);
+        copy_ascii(result->content_type, sizeof(result->content_type), type);
     result->total_us = total_us;
     result->connect_us = ready_us;
 }
@@ -190,9 +191,9 @@ void fetch(struct fetch_client *client, const struct fetch_request *request,
     code = curl_easy_perform(client->curl);
     result->error = classify(code, &sink);
     if (code != CURLE_OK)
-        (void)snprintf(result->why, sizeof(result->why), "%s",
-                       client->words[0] != '\0' ? client->words
-                                                : curl_easy_strerror(code));
+        copy_ascii(result->why, sizeof(result->why),
+                   client->words[0] != '\0' ? client->words
+                                            : curl_easy_strerror(code));
     read_info(client->curl, result);
     curl_slist_free_all(headers);
 }

@@ -10,6 +10,7 @@
  */
 #include "platform_api.h"
 
+#include "ascii.h"
 #include "content.h"
 #include "crypto.h"
 #include "rules.h"
@@ -287,7 +288,7 @@ void platform_content(void *app, struct exchange *ex)
     struct call call;
 
     call_begin(&call, app, ex, "content");
-    (void)snprintf(call.message_id, sizeof(call.message_id), "%s", ex->param);
+    copy_ascii(call.message_id, sizeof(call.message_id), ex->param);
     if (authorize(&call))
         content_serve(call.sim, ex, ex->param);
     call_end(&call);
@@ -313,10 +314,15 @@ static void accept_reply(struct call *call, struct photo *photo,
                          const struct message_request *request)
 {
     struct state *state = call->sim->state;
+    bool gone;
 
     state_lock(state);
     photo->replies++;
+    gone = photo->gone;
     state_unlock(state);
+    if (gone)
+        violate(call, "reply_after_unsend",
+                "the picture was taken back before the reply");
     state_count(state, &state->totals.replies, 1);
     answer_sent(call->ex, 200, NULL,
                 state_number_messages(state, request->count), request->count);

@@ -168,6 +168,7 @@ static void note_result(struct sender *sender, struct photo *const *photos,
 {
     struct state *state = sender->options.state;
     bool acked = result->error[0] == '\0';
+    struct totals *totals;
 
     state_lock(state);
     for (size_t i = 0; i < count; i++) {
@@ -177,12 +178,12 @@ static void note_result(struct sender *sender, struct photo *const *photos,
         photos[i]->connect_us = result->connect_us;
         photos[i]->acked_ms = acked ? wall_ms() : 0;
     }
-    state->totals.webhooks_sent++;
+    totals = state_totals_of(state, photos[0]);
+    totals->webhooks_sent++;
+    totals->webhooks_acked += acked;
+    totals->webhooks_failed += !acked;
+    (void)pthread_cond_broadcast(&state->changed);
     state_unlock(state);
-    state_count(state,
-                acked ? &state->totals.webhooks_acked
-                      : &state->totals.webhooks_failed,
-                1);
     note_violation(sender, photos[0], result);
 }
 

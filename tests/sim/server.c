@@ -279,7 +279,8 @@ static struct MHD_Daemon *start_daemon(struct server *server,
                                        const struct sockaddr_storage *addr)
 {
     unsigned int flags = MHD_USE_THREAD_PER_CONNECTION |
-                         MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL;
+                         MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
+                         MHD_USE_ITC;
 
     if (addr->ss_family == AF_INET6)
         flags |= MHD_USE_IPv6;

@@ -16,6 +16,7 @@
 
 #include <errno.h>
 
+#include "ascii.h"
 #include "crypto.h"
 
 #define BUCKETS 65536
@@ -189,6 +190,9 @@ static bool name_photo(struct photo *p, const struct photo_spec *spec)
     (void)snprintf(user_id, sizeof(user_id), "U%032zx", n);
     (void)snprintf(group_id, sizeof(group_id), "%c%032zx",
                    spec->source == PHOTO_GROUP ? 'C' : 'R', n);
+    if (spec->source_id != NULL &&
+        !str_copy(group_id, sizeof(group_id), spec->source_id))
+        return false;
     return str_copy(p->message_id, sizeof(p->message_id),
                     spec->message_id != NULL ? spec->message_id : message_id) &&
            str_copy(p->event_id, sizeof(p->event_id),
@@ -507,12 +511,18 @@ void state_add_violation(struct state *state, const char *kind,
     if (state->totals.violations < SIM_VIOLATIONS_MAX) {
         struct violation *v = &state->violations[state->totals.violations];
 
-        (void)snprintf(v->kind, sizeof(v->kind), "%s", kind);
-        (void)snprintf(v->message_id, sizeof(v->message_id), "%s", message_id);
-        (void)snprintf(v->why, sizeof(v->why), "%s", why);
+        copy_ascii(v->kind, sizeof(v->kind), kind);
+        copy_ascii(v->message_id, sizeof(v->message_id), message_id);
+        copy_ascii(v->why, sizeof(v->why), why);
     }
     state->totals.violations++;
     state_unlock(state);
+}
+
+struct totals *state_totals_of(struct state *state, const struct photo *photo)
+{
+    return photo->index >= state->first_visible ? &state->totals
+                                                : &state->hidden_totals;
 }
 
 void state_count(struct state *state, int64_t *total, int64_t more)

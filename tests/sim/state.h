@@ -154,6 +154,7 @@ struct state {
     int64_t last_message_number; /* of the messages the bot sent */
 
     struct totals totals;
+    struct totals hidden_totals;  /* of photos from before the last reset */
     struct violation *violations; /* the first SIM_VIOLATIONS_MAX */
 };
 
@@ -171,7 +172,8 @@ struct photo_spec {
     enum photo_source source;
     bool standby;
     const char *message_id, *event_id, *reply_token;
-    const char *user_id; /* NULL = a user of its own */
+    const char *user_id;   /* NULL = a user of its own */
+    const char *source_id; /* of a group or room; NULL = one of its own */
     const char *set_id;
     int set_index, set_total;
     const char *url_path;
@@ -246,6 +248,9 @@ void state_add_violation(struct state *state, const char *kind,
                          const char *message_id, const char *why);
 
 void state_reset(struct state *state);
+
+/* The totals that what happens to `photo` counts in. Locked. */
+struct totals *state_totals_of(struct state *state, const struct photo *photo);
 
 /* Adds to one of the totals and wakes those who wait for it. */
 void state_count(struct state *state, int64_t *total, int64_t more);

@@ -98,13 +98,15 @@ static void look(struct fetch_client *client, const char *url,
 /* Locked. The photo's last image is in: it counts as answered, once. */
 static void image_done(struct state *state, struct photo *photo, bool good)
 {
+    struct totals *totals = state_totals_of(state, photo);
+
     if (good)
-        state->totals.images_good++;
+        totals->images_good++;
     else
-        state->totals.images_bad++;
+        totals->images_bad++;
     if (--photo->checks_pending == 0 && photo->checked_ms == 0) {
         photo->checked_ms = wall_ms();
-        state->totals.answered++;
+        totals->answered++;
     }
     (void)pthread_cond_broadcast(&state->changed);
 }
@@ -255,7 +257,7 @@ void verifier_take(struct verifier *verifier, struct photo *photo,
     look_at_them = verifier->options.enabled && photo->image_count > 0;
     if (!look_at_them && photo->checked_ms == 0) {
         photo->checked_ms = wall_ms();
-        state->totals.answered++;
+        state_totals_of(state, photo)->answered++;
         (void)pthread_cond_broadcast(&state->changed);
     }
     state_unlock(state);
