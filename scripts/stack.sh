@@ -66,28 +66,58 @@ stack_spawn() {
     stack_order+=("$name")
 }
 
-# Whether any process of the session that NAME leads is there, zombies aside.
-stack_alive() {
-    local pid=${stack_pids[$1]:-}
+# stack_family PID: its number and those of its descendants, also of those that
+# lead sessions of their own (the lab), each as PID/START: the start tells a
+# process from a later one of that number. Zombies are not counted.
+stack_family() {
+    cat /proc/[0-9]*/stat 2>/dev/null | awk -v root="$1" '
+        {
+            pid = $1
+            sub(/^.*\) /, "") # the name may have spaces (proc(5))
+            if ($1 == "Z")
+                next
+            parent[pid] = $2
+            start[pid] = $20
+        }
+        END {
+            for (pid in parent) {
+                up = pid
+                while (up != root && up in parent)
+                    up = parent[up]
+                if (up == root)
+                    print pid "/" start[pid]
+            }
+        }'
+}
 
-    [ -n "$pid" ] &&
-        pgrep --session "$pid" --runstates DRSTtI >/dev/null
+# Those of the family named that are still there.
+stack_left() {
+    local each
+
+    for each in "$@"; do
+        stack_family "${each%/*}" | grep -xF "$each"
+    done
+}
+
+stack_gone() {
+    [ -z "$(stack_left "$@")" ]
 }
 
 stack_dead() {
-    ! stack_alive "$1"
+    [ -z "$(stack_family "${stack_pids[$1]}")" ]
 }
 
-# stack_end NAME: SIGTERM, time to finish, then SIGKILL to what is left of the
-# session. False if it came to that.
+# stack_end NAME: SIGTERM, time to finish, then SIGKILL to what is left of it
+# and its descendants. False if it came to that.
 stack_end() {
-    local pid=${stack_pids[$1]:-} status=0
+    local pid=${stack_pids[$1]:-} family status=0
 
     [ -n "$pid" ] || return 0
+    mapfile -t family < <(stack_family "$pid")
     kill -TERM "$pid" 2>/dev/null || true
-    stack_until $stack_stop_s stack_dead "$1" || {
+    stack_until $stack_stop_s stack_gone "${family[@]}" || {
         echo "stack: $1 did not stop in $stack_stop_s s, killing it" >&2
-        pgrep --session "$pid" | xargs -r kill -KILL 2>/dev/null || true
+        stack_left "${family[@]}" | cut -d/ -f1 | xargs -r kill -KILL
         status=1
     }
     wait "$pid" 2>/dev/null || true

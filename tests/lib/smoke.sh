@@ -21,7 +21,6 @@ stack_secret=0f1e2d3c4b5a69788796a5b4c3d2e1f0
 stack_token=simulated-access-token
 
 smoke_name=$(basename "$0" .t)
-smoke_photos=/usr/share/backgrounds
 
 smoke_end() {
     local status=$?
@@ -55,12 +54,13 @@ smoke_start() {
     smoke_must stack_pool "${1:-2}"
 }
 
-# A photo of one megapixel, as LINE sends them: baseline, quality 85. Made once
-# per run of the tests. Sets `photo`, and `photo_bytes`.
+# A photo of one megapixel (1224 x 918, 300 KB), as LINE sends them: baseline,
+# quality 85. Made once per run of the tests. Sets `photo` and `photo_bytes`.
 smoke_photo() {
     photo=${TMPDIR:-/tmp}/photo-1mp.jpg
     if [ ! -s "$photo" ]; then
-        djpeg -scale 3/8 "$smoke_photos/umang_by_Abhishek_Mudgal.jpg" |
+        djpeg -scale 3/8 \
+            /usr/share/backgrounds/picosdeeuropa_by_Aitzol_Berasategi.jpg |
             cjpeg -quality 85 >"$photo.$$"
         mv "$photo.$$" "$photo"
     fi

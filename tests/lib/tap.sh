@@ -11,6 +11,13 @@
 tap_count=0
 tap_failed=0
 
+# What a command says, in a file that has no name any more: a command
+# substitution would run the command in a shell of its own.
+tap_output=$(mktemp)
+exec {tap_fd}<>"$tap_output"
+rm "$tap_output"
+tap_output=/proc/$$/fd/$tap_fd
+
 diag() {
     printf '%s\n' "$*" | cut -c 1-400 | sed 's/^/# /' >&2
 }
@@ -28,15 +35,15 @@ tap_fail() {
 }
 
 ok() {
-    local name=$1 output
+    local name=$1
 
     shift
-    if output=$("$@" 2>&1); then
+    if "$@" >"$tap_output" 2>&1; then
         tap_pass "$name"
     else
         tap_fail "$name"
         diag "command: $*"
-        [ -z "$output" ] || diag "$output"
+        [ ! -s "$tap_output" ] || diag "$(<"$tap_output")"
     fi
 }
 

@@ -19,7 +19,7 @@ state_is "one reply" .totals.replies 1
 state_is "its pictures are there, of the right size, and decode" \
     .totals.images_good 1
 state_is "the original is as large as the photo" \
-    '.photos[0].images[0].original | [.width_px, .height_px]' '[1440,810]'
+    '.photos[0].images[0].original | [.width_px, .height_px]' '[1224,918]'
 state_is "nothing but pixels is in it" \
     '.photos[0].images[0].original.extra_chunks' '""'
 state_is "nor in the preview" '.photos[0].images[0].preview.extra_chunks' '""'

@@ -55,7 +55,7 @@ is "it is answered after a second try" "$(of '[.replies, .content_requests]')" \
 send "content that is no picture" '{}' "$smoke_top/LICENSE"
 ok "it is given up" wait_log 20 " event=dead job=$message "
 is "for the right reason" \
-    "$(log_field " event=dead job=$message " reason)" not_an_image
+    "$(log_field " event=dead job=$message " reason)" NOT_AN_IMAGE
 state=$(sim_get state)
 is "without a second try" "$(of .content_requests)" 1
 is "and without a reply" "$(of .replies)" 0

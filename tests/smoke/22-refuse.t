@@ -11,8 +11,9 @@ smoke_photo
 smoke_must stack_nginx
 smoke_must stack_sim
 
-# The state directory on a file system of its own of 160 MB, seen by the pool
-# only; a user who is not root becomes it in a namespace.
+# The state directory on a file system of its own of 160 MB. The pool alone
+# sees it, so nginx has no pictures to serve here. A user who is not root
+# becomes it in a namespace.
 namespace=(unshare --mount)
 [ "$(id -u)" -eq 0 ] || namespace+=(--map-root-user)
 # shellcheck disable=SC2016 # for the inner shell
@@ -27,7 +28,7 @@ ack() {
 
 is "there is room: 200" "$(ack)" 200
 wait_replied 1
-state_is "and a reply" .totals.images_good 1
+state_is "and a reply" .totals.replies 1
 
 if [ ${#stack_pool_prefix[@]} -gt 0 ]; then
     # The pool's view of its files, from outside.
@@ -37,7 +38,7 @@ if [ ${#stack_pool_prefix[@]} -gt 0 ]; then
     rm "$inside/ballast"
     is "there is room again: 200" "$(ack)" 200
     wait_replied 2
-    state_is "and a reply for each 200" .totals.images_good 2
+    state_is "and a reply for each 200" .totals.replies 2
 else
     diag "no name spaces here: the full disk is a limit of file sizes only"
 fi
@@ -46,7 +47,7 @@ fi
 limit_files() {
     local pid
 
-    for pid in $(pgrep --session "${stack_pids[pool]}" -f ' serve$'); do
+    for pid in $(pgrep --parent "${stack_pids[pool]}"); do
         prlimit --pid "$pid" --fsize="$1": || return 1
     done
 }
@@ -62,8 +63,8 @@ state_is "and there is a reply" .totals.answered $((before + 1))
 hold_lock() {
     perl -e 'use Fcntl qw(:DEFAULT :seek);
         open(my $file, "+<", $ARGV[0]) or die "$ARGV[0]: $!";
-        fcntl($file, F_SETLKW, pack("ssx4qqix4", F_WRLCK, SEEK_SET, 0, 0, 0))
-            or die $!;
+        my $lock = pack("ssx4qqix4", F_WRLCK, SEEK_SET, 0, 0, 0);
+        fcntl($file, F_SETLKW, $lock) or die $!;
         open(my $ready, ">", $ARGV[1]) or die $!;
         close $ready;
         sleep 30;' "$1" "$stack_dir/locked" &

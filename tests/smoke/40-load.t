@@ -23,8 +23,8 @@ is "no error in the log" "$(log_count ' level=error ')" 0
 
 # Peaks of single processes: their sum is not less than the pool's peak.
 peak_kb=0 processes=0
-for pid in $(pgrep --session "${stack_pids[pool]}"); do
-    kb=$(awk '/^VmHWM:/ { print $2 }' "/proc/$pid/status")
+for process in $(stack_family "${stack_pids[pool]}"); do
+    kb=$(awk '/^VmHWM:/ { print $2 }' "/proc/${process%/*}/status")
     peak_kb=$((peak_kb + ${kb:-0}))
     processes=$((processes + 1))
 done
