@@ -41,14 +41,9 @@ is "after a second try" "$(of .content_requests)" 2
 is "the log tells of the retry" \
     "$(log_count " event=retry job=$message .*reason=")" 1
 
-send "content that ends by closing, early" \
-    '{"framing": "close", "cut_after_bytes": 50000, "cut_tries": 1}'
-wait_replied 3
-is "it is answered, once" "$(of .replies)" 1
-
 send "an error of the platform" \
     '{"status": 500, "status_tries": 1, "delay_ms": 20}'
-wait_replied 4
+wait_replied 3
 is "it is answered after a second try" "$(of '[.replies, .content_requests]')" \
     "[1,2]"
 
@@ -60,7 +55,15 @@ state=$(sim_get state)
 is "without a second try" "$(of .content_requests)" 1
 is "and without a reply" "$(of .replies)" 0
 
-state_is "the others have their pictures" .totals.images_good 4
+send "content that ends early, and nobody says so" \
+    '{"framing": "close", "cut_after_bytes": 50000}'
+ok "it is given up" wait_log 20 " event=dead job=$message "
+is "for the right reason" \
+    "$(log_field " event=dead job=$message " reason)" IMAGE_TRUNCATED
+
+state=$(sim_get state)
+state_is "half a picture is not sent" .totals.replies 3
+state_is "the others have theirs" .totals.images_good 3
 state_is_lawful
 is "no temporary file is left" \
     "$(find "$stack_dir/state/public/.incoming" -type f)" ""
