@@ -316,8 +316,11 @@ static void stop_engine(struct worker *worker)
     pthread_join(worker->engine, NULL);
 }
 
+/* A disk or a lock that never answers must not keep a worker for ever: SIGALRM
+ * ends it, as kill -9 would, and nothing is lost. */
 static void stop(struct worker *worker)
 {
+    (void)alarm(STOP_MAX_S);
     responder_stop(worker->responder);
     stop_engine(worker);
     queue_thread_free(worker->queue_thread);
@@ -330,6 +333,7 @@ static void stop(struct worker *worker)
     queue_close(worker->queue);
     store_close(worker->store);
     lab_keeper_end(&worker->keeper);
+    (void)alarm(0);
     crypto_wipe(worker->name_key, sizeof(worker->name_key));
     config_release(&worker->config);
 }

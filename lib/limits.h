@@ -98,6 +98,7 @@
 #define TRANSFERS_DEFAULT 64
 #define TRANSFERS_MAX 1000
 #define DRAIN_MS 8000       /* SIGTERM to exit */
+#define STOP_MAX_S 20       /* from there to the worker's violent end */
 #define CGI_LINGER_MS 60000 /* a CGI process, for its own jobs */
 #define OFFLOAD_THREADS_MAX 8
 #define CHANNELS_MAX 256

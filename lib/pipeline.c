@@ -619,16 +619,37 @@ static void task_enter(struct task *task, enum task_state state)
     states[state].enter(task);
 }
 
+static bool is_in_hand(const struct pipeline *pipeline, int64_t id)
+{
+    const struct task *task = pipeline->first;
+
+    while (task != NULL && task->job.id != id)
+        task = task->next;
+    return task != NULL;
+}
+
+/* Not taken: the lease runs out and somebody else takes it. */
+static void drop(struct pipeline *pipeline, const struct job *job,
+                 const char *reason)
+{
+    LOG(WARN, "dropped", LOG_STR("job", job->message_id),
+        LOG_STR("reason", reason));
+    queue_thread_add_room(pipeline->queue, 1);
+}
+
 void pipeline_take(void *arg, const struct job *job)
 {
     struct pipeline *pipeline = arg;
-    struct task *task = calloc(1, sizeof(*task));
+    struct task *task;
 
+    /* The wall clock may have jumped past a lease that this worker holds. */
+    if (is_in_hand(pipeline, job->id)) {
+        drop(pipeline, job, "in hand already");
+        return;
+    }
+    task = calloc(1, sizeof(*task));
     if (task == NULL) {
-        /* The lease runs out and somebody else takes it. */
-        LOG(ERROR, "dropped", LOG_STR("job", job->message_id),
-            LOG_STR("reason", status_name(STATUS_NO_MEMORY)));
-        queue_thread_add_room(pipeline->queue, 1);
+        drop(pipeline, job, status_name(STATUS_NO_MEMORY));
         return;
     }
     task->job = *job;
