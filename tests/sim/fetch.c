@@ -195,6 +195,9 @@ void fetch(struct fetch_client *client, const struct fetch_request *request,
                    client->words[0] != '\0' ? client->words
                                             : curl_easy_strerror(code));
     read_info(client->curl, result);
+    /* LINE's request_timeout means that the request was sent. */
+    if (result->error == FETCH_REQUEST_TIMEOUT && result->connect_us == 0)
+        result->error = FETCH_COULD_NOT_CONNECT;
     curl_slist_free_all(headers);
 }
 

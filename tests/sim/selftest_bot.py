@@ -180,7 +180,9 @@ class Server(http.server.ThreadingHTTPServer):
 server = Server(("127.0.0.1", 0), Handler)
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain(CERT, KEY)
-server.socket = context.wrap_socket(server.socket, server_side=True)
+# The handshake is made by the connection's thread, at its first read.
+server.socket = context.wrap_socket(server.socket, server_side=True,
+                                    do_handshake_on_connect=False)
 with open(PORT_FILE + ".tmp", "w") as out:
     out.write(f"{server.server_port}\n")
 os.rename(PORT_FILE + ".tmp", PORT_FILE)
