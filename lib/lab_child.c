@@ -341,3 +341,53 @@ int lab_child_run(int socket_fd)
         return LAB_EXIT_DONE;
     return status == STATUS_BUG ? LAB_EXIT_BUG : LAB_EXIT_PROTOCOL;
 }
+
+/* ---- self-test */
+
+/* A gray JPEG of 8 by 8 pixels (ITU-T T.81 annex B). */
+static const uint8_t gray_jpeg[] = {
+    0xff, 0xd8, /* SOI */
+    /* DQT: table 0, all steps 1 */
+    0xff, 0xdb, 0x00, 0x43, 0x00, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    /* SOF0: 8 bits, 8 by 8, one component */
+    0xff, 0xc0, 0x00, 0x0b, 8, 0, 8, 0, 8, 1, 1, 0x11, 0,
+    /* DHT: DC table 0 and AC table 0, one code each, symbol 0 */
+    0xff, 0xc4, 0x00, 0x14, 0x00, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0xff, 0xc4, 0x00, 0x14, 0x10, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0,
+    /* SOS, one block: no DC difference, end of block */
+    0xff, 0xda, 0x00, 0x08, 1, 1, 0x00, 0, 63, 0, 0x3f, 0xff, 0xd9, /* EOI */
+};
+
+static enum status write_nothing(void *arg, const uint8_t *bytes, size_t len)
+{
+    (void)arg;
+    (void)bytes;
+    (void)len;
+    return STATUS_OK;
+}
+
+enum status lab_child_self_test(void)
+{
+    const struct transcode_sinks sinks = {.original = write_nothing,
+                                          .preview = write_nothing};
+    struct transcode_options options;
+    struct transcode *transcode = NULL;
+    enum status status;
+
+    transcode_options_default(&options);
+    status = transcode_new(&transcode, &options, &sinks);
+    if (status != STATUS_OK)
+        return status;
+    status = transcode_push(transcode, gray_jpeg, sizeof(gray_jpeg));
+    while (status == STATUS_AGAIN)
+        status = transcode_run(transcode);
+    if (status == STATUS_MORE)
+        status = transcode_end(transcode);
+    while (status == STATUS_AGAIN)
+        status = transcode_run(transcode);
+    transcode_free(transcode);
+    return status;
+}

@@ -1,5 +1,7 @@
 /*
- * lab_keeper.c: one poll over the worker's socket and a signalfd for SIGCHLD.
+ * lab_keeper.c: first a self-test of the decoder, which leaves it warm for the
+ * labs, then the sandbox, then one poll over the worker's socket and a signalfd
+ * for SIGCHLD.
  *
  *   NEW_LAB -> socketpair, fork;   parent: LAB (pid, worker's end) or NO_LAB
  *                                  child:  socket to 0, sandbox,
@@ -235,8 +237,11 @@ static enum status serve(struct keeper *keeper)
 static enum status prepare(struct keeper *keeper)
 {
     static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE};
+    enum status status = lab_child_self_test();
     sigset_t set;
 
+    if (status != STATUS_OK)
+        return status;
     for (size_t i = 0; i < ARRAY_COUNT(ignored); i++)
         (void)signal(ignored[i], SIG_IGN);
     sigemptyset(&set);

@@ -5,7 +5,7 @@
  *
  * It exists because a lab must be forked from a process that never held a
  * secret, an open file or a thread; it stays so small that it has none to lose.
- * It never touches a byte of a picture.
+ * It never touches a byte of a picture but its own, the self-test's.
  *
  * Runs as the program darkroom-lab: descriptor 0 the worker's socket, 1
  * /dev/null, 2 standard error, an empty environment. Terminal and service

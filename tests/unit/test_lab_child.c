@@ -337,6 +337,14 @@ static void failing_outputs_are_told(void **state)
     assert_int_equal(message.status, STATUS_IO);
 }
 
+/* ---- self-test */
+
+static void the_self_test_passes(void **state)
+{
+    (void)state;
+    assert_int_equal(lab_child_self_test(), STATUS_OK);
+}
+
 static int make_picture(void **state)
 {
     (void)state;
@@ -369,6 +377,7 @@ int main(void)
         TEST(odd_messages_end_it),
         TEST(only_its_own_direction),
         TEST(failing_outputs_are_told),
+        cmocka_unit_test(the_self_test_passes),
     };
 
     return cmocka_run_group_tests_name("lab_child", tests, make_picture,
