@@ -19,8 +19,10 @@
 #include "scale.h"
 
 #define DOWN_ONE 256U
-#define ACROSS_ONE 65535U /* 2^16, were it to fit 16 bits: rounds the same */
+#define ACROSS_ONE 65535U /* for 2^16, which does not fit */
 #define SUM_BITS 24
+/* Half a unit, and half of what ACROSS_ONE lacks at most. */
+#define SUM_HALF ((1U << (SUM_BITS - 1)) + (1U << 15))
 
 #define PADDING                                                                \
     3 /* samples that a quad at the last pixel reaches beyond it               \
@@ -196,7 +198,7 @@ static void round_totals(uint8_t *restrict out, const uint32_t *restrict total,
                          size_t samples)
 {
     for (size_t i = 0; i < samples; i++)
-        out[i] = (uint8_t)((total[i] + (1U << (SUM_BITS - 1))) >> SUM_BITS);
+        out[i] = (uint8_t)((total[i] + SUM_HALF) >> SUM_BITS);
 }
 
 static enum status finish_row(struct scale *s)

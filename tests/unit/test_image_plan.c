@@ -1,0 +1,323 @@
+/*
+ * plan: sizes at their bounds. "Largest that fits" is checked from both sides:
+ * the size fits, and one more pixel on the longer side would not.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "image/plan.h"
+#include "image/png_writer.h"
+#include "../helper/picture.h"
+
+static const struct pixel_format rgb = {.kind = PIXEL_RGB, .depth = 8};
+static const struct pixel_format rgba = {.kind = PIXEL_RGBA, .depth = 8};
+static const struct pixel_format gray = {.kind = PIXEL_GRAY, .depth = 8};
+
+static struct plan_request request_for(uint32_t width_px, uint32_t height_px,
+                                       const struct pixel_format *format)
+{
+    return (struct plan_request){
+        .width_px = width_px,
+        .height_px = height_px,
+        .orientation = 1,
+        .dct_scales = true,
+        .format = *format,
+        .original_max_bytes = 10000000,
+        .preview_max_bytes = 1000000,
+        .preview_side_max_px = 1024,
+    };
+}
+
+static struct plan plan_of(const struct plan_request *request)
+{
+    struct plan plan;
+
+    assert_int_equal(plan_make(&plan, request), STATUS_OK);
+    return plan;
+}
+
+static void assert_size(const struct plan_size *size, uint32_t width_px,
+                        uint32_t height_px)
+{
+    assert_int_equal(size->width_px, width_px);
+    assert_int_equal(size->height_px, height_px);
+}
+
+static size_t bound(const struct plan_size *size,
+                    const struct pixel_format *format)
+{
+    size_t bytes;
+
+    assert_true(
+        png_writer_bound(size->width_px, size->height_px, format, &bytes));
+    return bytes;
+}
+
+static void test_dct_rounds_up(void **state)
+{
+    (void)state;
+    assert_int_equal(plan_dct_px(1, 1), 1);
+    assert_int_equal(plan_dct_px(8, 1), 1);
+    assert_int_equal(plan_dct_px(9, 1), 2);
+    assert_int_equal(plan_dct_px(4032, 4), 2016);
+    assert_int_equal(plan_dct_px(4033, 4), 2017);
+    assert_int_equal(plan_dct_px(65535, 8), 65535);
+    assert_int_equal(plan_dct_px(UINT32_MAX, 8), UINT32_MAX);
+}
+
+/* performance-study 6: every 12 MP phone photo. */
+static void test_phone_photo_snaps(void **state)
+{
+    struct plan_request request = request_for(4032, 3024, &rgb);
+    struct plan plan = plan_of(&request);
+
+    (void)state;
+    assert_int_equal(plan.dct_eighths, 4);
+    assert_size(&plan.decoded, 2016, 1512);
+    assert_size(&plan.scaled, 2016, 1512);
+    assert_size(&plan.original, 2016, 1512);
+    assert_false(plan.preview_is_original);
+    assert_true(bound(&plan.preview, &rgb) <= 1000000);
+}
+
+static void test_snap_keeps_seventy_percent(void **state)
+{
+    struct plan_request request = request_for(4000, 2332, &rgb);
+    struct plan plan = plan_of(&request);
+
+    (void)state;
+    assert_int_equal(plan.dct_eighths, 4); /* 2.33 of 3.33 MP */
+    request = request_for(4000, 2328, &rgb);
+    plan = plan_of(&request);
+    assert_int_equal(plan.dct_eighths, 8);
+    assert_size(&plan.decoded, 4000, 2328);
+    assert_true(bound(&plan.original, &rgb) <= 10000000);
+}
+
+static void test_full_size_at_the_bound(void **state)
+{
+    struct plan_request request = request_for(2000, 1600, &rgb);
+    size_t bytes = bound(&(struct plan_size){2000, 1600}, &rgb);
+    struct plan plan;
+
+    (void)state;
+    request.original_max_bytes = bytes;
+    plan = plan_of(&request);
+    assert_size(&plan.original, 2000, 1600);
+    request.original_max_bytes = bytes - 1;
+    plan = plan_of(&request);
+    assert_true(plan.original.width_px < 2000);
+    assert_true(bound(&plan.original, &rgb) <= bytes - 1);
+}
+
+static void test_smallest_dct_above_the_target(void **state)
+{
+    struct plan_request request = request_for(8000, 6000, &gray);
+    struct plan plan = plan_of(&request);
+
+    (void)state; /* 48 MP: 10 fit, 4/8 has 12, 2/8 has 3 */
+    assert_int_equal(plan.dct_eighths, 4);
+    assert_size(&plan.decoded, 4000, 3000);
+    assert_true(plan.original.width_px < 4000);
+    assert_true((uint64_t)plan.original.width_px * plan.original.height_px >
+                9900000);
+}
+
+static void test_without_dct_the_decoder_gives_full_size(void **state)
+{
+    struct plan_request request = request_for(4032, 3024, &rgba);
+    struct plan plan;
+
+    (void)state;
+    request.dct_scales = false;
+    plan = plan_of(&request);
+    assert_int_equal(plan.dct_eighths, 8);
+    assert_size(&plan.decoded, 4032, 3024);
+    assert_true(plan.original.width_px > 1800);
+    assert_true(plan.original.width_px < 1850);
+}
+
+static void test_preview_is_the_original_at_its_bound(void **state)
+{
+    struct plan_request request = request_for(600, 500, &rgb);
+    size_t bytes = bound(&(struct plan_size){600, 500}, &rgb);
+    struct plan plan;
+
+    (void)state;
+    request.preview_max_bytes = bytes;
+    plan = plan_of(&request);
+    assert_true(plan.preview_is_original);
+    assert_size(&plan.preview, 600, 500);
+    request.preview_max_bytes = bytes - 1;
+    plan = plan_of(&request);
+    assert_false(plan.preview_is_original);
+    assert_true(bound(&plan.preview, &rgb) <= bytes - 1);
+}
+
+static void test_preview_side_is_bounded(void **state)
+{
+    struct plan_request request = request_for(3000, 3000, &gray);
+    struct plan plan;
+
+    (void)state;
+    request.preview_side_max_px = 300;
+    plan = plan_of(&request);
+    assert_size(&plan.preview, 300, 300);
+}
+
+static void test_low_depth_stays_packed(void **state)
+{
+    struct pixel_format bits = {.kind = PIXEL_GRAY, .depth = 1};
+    struct plan_request request = request_for(8000, 8000, &bits);
+    struct plan plan;
+
+    (void)state;
+    request.dct_scales = false;
+    plan = plan_of(&request);
+    assert_size(&plan.original, 8000, 8000);
+    assert_int_equal(plan.original_format.depth, 1);
+    request.width_px = 10000;
+    request.height_px = 10000;
+    plan = plan_of(&request);
+    assert_int_equal(plan.original_format.depth, 8);
+    assert_true(bound(&plan.original, &gray) <= 10000000);
+}
+
+static void test_orientation_turns_sizes(void **state)
+{
+    struct plan_request request = request_for(4032, 3024, &rgb);
+    struct plan plan;
+
+    (void)state;
+    request.orientation = 6;
+    plan = plan_of(&request);
+    assert_size(&plan.decoded, 2016, 1512);
+    assert_size(&plan.scaled, 2016, 1512);
+    assert_size(&plan.original, 1512, 2016);
+    assert_true(plan.preview.width_px < plan.preview.height_px);
+}
+
+static void test_thin_pictures_keep_a_pixel(void **state)
+{
+    struct plan_request request = request_for(65535, 100, &rgb);
+    struct plan plan = plan_of(&request);
+
+    (void)state;
+    assert_int_equal(plan.preview.width_px, 1024);
+    assert_int_equal(plan.preview.height_px, 2);
+    request = request_for(65535, 1, &rgb);
+    request.preview_max_bytes = 10000;
+    plan = plan_of(&request);
+    assert_int_equal(plan.preview.height_px, 1);
+}
+
+static void test_requests_out_of_range(void **state)
+{
+    struct plan_request request = request_for(0, 10, &rgb);
+    struct plan plan;
+
+    (void)state;
+    assert_int_equal(plan_make(&plan, &request), STATUS_BUG);
+    request = request_for(10, 10, &rgb);
+    request.orientation = 9;
+    assert_int_equal(plan_make(&plan, &request), STATUS_BUG);
+    request = request_for(10, 10, &rgb);
+    request.preview_max_bytes = 20;
+    assert_int_equal(plan_make(&plan, &request), STATUS_BUG);
+}
+
+static void check_largest(const struct plan_size *full, size_t max_bytes,
+                          const struct pixel_format *format)
+{
+    uint32_t longer =
+        full->width_px > full->height_px ? full->width_px : full->height_px;
+    struct plan_size fit;
+    struct plan_size other;
+    uint32_t side;
+
+    assert_true(plan_fit(full, UINT32_MAX - 1, format, max_bytes, &fit));
+    assert_true(bound(&fit, format) <= max_bytes);
+    assert_true(fit.width_px <= full->width_px);
+    assert_true(fit.height_px <= full->height_px);
+    side = fit.width_px > fit.height_px ? fit.width_px : fit.height_px;
+    if (side == longer)
+        return;
+    assert_true(plan_fit(full, side + 1, format, SIZE_MAX, &other));
+    assert_true(bound(&other, format) > max_bytes);
+}
+
+static void test_fit_is_the_largest(void **state)
+{
+    uint32_t random = 99;
+
+    (void)state;
+    for (int i = 0; i < 2000; i++) {
+        struct plan_size full = {1 + picture_random(&random) % 65535,
+                                 1 + picture_random(&random) % 65535};
+        size_t max_bytes = 1000 + picture_random(&random) % 10000000;
+
+        check_largest(&full, max_bytes, i % 2 == 0 ? &rgb : &gray);
+    }
+}
+
+/* Whatever comes in: both bounds hold, and the chain of sizes is consistent. */
+static void test_any_request(void **state)
+{
+    static const uint8_t depths[] = {1, 2, 4, 8};
+    uint32_t random = 7;
+
+    (void)state;
+    for (int i = 0; i < 3000; i++) {
+        struct pixel_format format = {
+            .kind = (enum pixel_kind)(picture_random(&random) % 5),
+            .depth = 8,
+        };
+        struct plan_request request;
+        struct plan plan;
+
+        if (format.kind == PIXEL_INDEXED || format.kind == PIXEL_GRAY)
+            format.depth = depths[picture_random(&random) % 4];
+        request = request_for(1 + (picture_random(&random) % 65535 >>
+                                   picture_random(&random) % 12),
+                              1 + (picture_random(&random) % 65535 >>
+                                   picture_random(&random) % 12),
+                              &format);
+        request.orientation = (uint8_t)(1 + picture_random(&random) % 8);
+        request.dct_scales = picture_random(&random) % 2 == 0;
+        plan = plan_of(&request);
+        assert_true(bound(&plan.original, &plan.original_format) <= 10000000);
+        assert_true(plan.scaled.width_px <= plan.decoded.width_px);
+        assert_true(plan.scaled.height_px <= plan.decoded.height_px);
+        assert_true(plan.preview.width_px <= plan.original.width_px);
+        assert_true(plan.preview.height_px <= plan.original.height_px);
+        pixel_format_plain(&plan.original_format, &format);
+        assert_true(bound(&plan.preview, plan.preview_is_original
+                                             ? &plan.original_format
+                                             : &format) <= 1000000);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_dct_rounds_up),
+        cmocka_unit_test(test_phone_photo_snaps),
+        cmocka_unit_test(test_snap_keeps_seventy_percent),
+        cmocka_unit_test(test_full_size_at_the_bound),
+        cmocka_unit_test(test_smallest_dct_above_the_target),
+        cmocka_unit_test(test_without_dct_the_decoder_gives_full_size),
+        cmocka_unit_test(test_preview_is_the_original_at_its_bound),
+        cmocka_unit_test(test_preview_side_is_bounded),
+        cmocka_unit_test(test_low_depth_stays_packed),
+        cmocka_unit_test(test_orientation_turns_sizes),
+        cmocka_unit_test(test_thin_pictures_keep_a_pixel),
+        cmocka_unit_test(test_requests_out_of_range),
+        cmocka_unit_test(test_fit_is_the_largest),
+        cmocka_unit_test(test_any_request),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
