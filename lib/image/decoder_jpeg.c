@@ -277,6 +277,19 @@ static size_t coefficient_bytes(const struct jpeg_decompress_struct *info)
     return blocks * DCTSIZE2 * sizeof(JCOEF);
 }
 
+/* What one picture makes us hold at once: coefficients if there are several
+ * scans; the rest of the file if it is arithmetic, see start(). */
+static size_t whole_picture_bytes(struct jpeg *jpeg)
+{
+    size_t bytes = 0;
+
+    if (jpeg_has_multiple_scans(&jpeg->info))
+        bytes += coefficient_bytes(&jpeg->info);
+    if (jpeg->info.arith_code)
+        bytes += jpeg->input->len;
+    return bytes;
+}
+
 static enum status set_color(struct jpeg *jpeg, struct pixel_format *format)
 {
     struct jpeg_decompress_struct *info = &jpeg->info;
@@ -303,14 +316,13 @@ static enum status set_color(struct jpeg *jpeg, struct pixel_format *format)
 static enum status ask_client(struct jpeg *jpeg)
 {
     struct jpeg_decompress_struct *info = &jpeg->info;
-    bool many_scans = jpeg_has_multiple_scans(info);
     struct decoder_header header = {
         .width_px = info->image_width,
         .height_px = info->image_height,
         .orientation = jpeg->orientation,
         .progressive = info->progressive_mode,
         .dct_scales = true,
-        .whole_picture_bytes = many_scans ? coefficient_bytes(info) : 0,
+        .whole_picture_bytes = whole_picture_bytes(jpeg),
     };
     enum status status = set_color(jpeg, &header.format);
     uint8_t eighths = DCTSIZE;
@@ -323,7 +335,7 @@ static enum status ask_client(struct jpeg *jpeg)
     info->scale_denom = DCTSIZE;
     info->dct_method = JDCT_ISLOW;
     info->do_fancy_upsampling = TRUE;
-    info->buffered_image = many_scans;
+    info->buffered_image = jpeg_has_multiple_scans(info);
     return STATUS_OK;
 }
 

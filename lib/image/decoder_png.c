@@ -378,7 +378,13 @@ static enum status read_chunk(struct png *png)
         return STATUS_IMAGE_CHUNK_TOO_LARGE;
     if (has_name(chunk, "eXIf"))
         return read_exif(png, len);
-    png->chunk_left = CHUNK_HEAD_BYTES + len + CRC_BYTES;
+    if (fed) {
+        feed(png, CHUNK_HEAD_BYTES); /* the first IDAT's: sets piece_bytes */
+    } else {
+        png->input->bytes += CHUNK_HEAD_BYTES;
+        png->input->len -= CHUNK_HEAD_BYTES;
+    }
+    png->chunk_left = len + CRC_BYTES;
     png->state = fed ? STATE_FEED : STATE_SKIP;
     return STATUS_OK;
 }

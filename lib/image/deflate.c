@@ -8,9 +8,8 @@
  * The compressor's window is made of input, so it stays right whichever form
  * was sent. The bound on the whole is thus arithmetic (5 bytes a segment, RFC
  * 1951 3.2.4) and owes nothing to the compressor: ISA-L by itself falls back
- * to stored blocks only while the block is still in its 32 KB window. A flush
- * a segment costs 5 bytes, and a table for each 64 KB costs nothing that can be
- * measured on photos.
+ * to stored blocks only while the block is still in its 32 KB window. Flushing
+ * each segment costs 0.1 % of size and 3 % of time (9 MB of a photo).
  */
 #include "deflate.h"
 

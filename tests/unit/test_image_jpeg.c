@@ -278,14 +278,14 @@ static void test_garbage_behind_is_swallowed(void **state)
     }
 }
 
-/* The byte after FF C0 len len: the precision; then height and width. */
-static char *find_frame(struct buf *jpeg)
+/* Where FF C0 is; behind it length, precision, height and width. */
+static size_t find_frame(const struct buf *jpeg)
 {
     for (size_t i = 2; i + 9 < jpeg->len; i++)
         if (memcmp(jpeg->data + i, "\xff\xc0\0", 3) == 0)
-            return jpeg->data + i;
+            return i;
     fail_msg("no frame header");
-    return NULL;
+    return 0;
 }
 
 static void test_unsupported_kinds(void **state)
@@ -295,11 +295,11 @@ static void test_unsupported_kinds(void **state)
 
     (void)state;
     make_jpeg(&jpeg, 16, 16, 3, &spec);
-    find_frame(&jpeg)[1] = (char)0xc3; /* lossless */
+    jpeg.data[find_frame(&jpeg) + 1] = (char)0xc3; /* lossless */
     assert_int_equal(status_of(&jpeg, NULL), STATUS_IMAGE_UNSUPPORTED);
     buf_release(&jpeg);
     make_jpeg(&jpeg, 16, 16, 3, &spec);
-    find_frame(&jpeg)[4] = 12; /* bits a sample */
+    jpeg.data[find_frame(&jpeg) + 4] = 12; /* bits a sample */
     assert_int_equal(status_of(&jpeg, NULL), STATUS_IMAGE_UNSUPPORTED);
     buf_release(&jpeg);
 }
@@ -330,7 +330,7 @@ static void test_dimensions(void **state)
     transcoding_release(&run);
     options.pixels_max = 2400;
     assert_int_equal(status_of(&jpeg, &options), STATUS_OK);
-    memcpy(find_frame(&jpeg) + 5, "\xff\xff\xff\xff", 4);
+    memcpy(jpeg.data + find_frame(&jpeg) + 5, "\xff\xff\xff\xff", 4);
     transcode_options_default(&options);
     options.pixels_max = UINT64_MAX;
     assert_int_equal(status_of(&jpeg, &options), STATUS_IMAGE_TOO_WIDE);
@@ -376,6 +376,23 @@ static void test_coefficient_memory(void **state)
     buf_release(&jpeg);
 }
 
+/* The file itself, less what comes before the pixels. */
+static void test_arithmetic_memory(void **state)
+{
+    struct jpeg_spec spec = {.quality = 90, .arithmetic = true};
+    struct transcode_options options;
+    struct buf jpeg;
+
+    (void)state;
+    make_jpeg(&jpeg, 64, 48, 3, &spec);
+    transcode_options_default(&options);
+    options.memory_max_bytes = jpeg.len;
+    assert_int_equal(status_of(&jpeg, &options), STATUS_OK);
+    options.memory_max_bytes = jpeg.len / 2;
+    assert_int_equal(status_of(&jpeg, &options), STATUS_IMAGE_TOO_MUCH_MEMORY);
+    buf_release(&jpeg);
+}
+
 static void test_rotation_memory(void **state)
 {
     struct jpeg_spec spec = {.quality = 50, .orientation = 6};
@@ -408,6 +425,7 @@ int main(void)
         cmocka_unit_test(test_dimensions),
         cmocka_unit_test(test_scans),
         cmocka_unit_test(test_coefficient_memory),
+        cmocka_unit_test(test_arithmetic_memory),
         cmocka_unit_test(test_rotation_memory),
     };
 

@@ -143,7 +143,7 @@ static void test_reduced(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_COUNT(kinds); i++)
-        for (unsigned flags = 0; flags < 4; flags++) {
+        for (unsigned flags = 0; flags < 8; flags++) {
             struct png_spec spec = spec_of(150, 100);
             struct transcode_options options;
             struct transcoding run;
@@ -151,8 +151,9 @@ static void test_reduced(void **state)
             struct buf png;
 
             spec.color_type = kinds[i].color_type;
-            spec.depth = kinds[i].depths[flags / 2];
+            spec.depth = kinds[i].depths[flags / 2 % 2];
             spec.interlaced = flags % 2 == 1;
+            spec.transparent = flags >= 4 && spec.color_type < 4;
             transcode_options_default(&options);
             options.original_max_bytes = 2000;
             options.preview_max_bytes = 500;
