@@ -59,6 +59,10 @@ struct jpeg_spec {
 void picture_to_jpeg(const struct picture *p, const struct jpeg_spec *spec,
                      struct buf *out);
 
+/* A JPEG of noise: it compresses badly, as photos do. Appends to `out`. */
+void picture_make_jpeg(struct buf *out, uint32_t width_px, uint32_t height_px,
+                       bool progressive);
+
 /* libjpeg's own decode, at eighths/8 of the size; CMYK as it is. */
 void picture_from_jpeg(struct picture *p, const struct buf *jpeg,
                        unsigned eighths);
@@ -88,6 +92,9 @@ void picture_from_png(struct picture *p, const struct buf *png);
 /* A chunk of `len` bytes of `data` with its length and CRC. */
 void png_append_chunk(struct buf *out, const char *name, const void *data,
                       size_t len);
+
+/* The signature and IHDR of an RGB picture (PNG specification 11.2.2). */
+void picture_png_head(struct buf *out, uint32_t width_px, uint32_t height_px);
 
 /* An Exif block (from its byte order mark on) with this orientation. */
 void exif_append(struct buf *out, uint8_t orientation, bool big_endian);

@@ -128,3 +128,15 @@ void picture_from_jpeg(struct picture *p, const struct buf *jpeg,
     jpeg_finish_decompress(&info);
     jpeg_destroy_decompress(&info);
 }
+
+void picture_make_jpeg(struct buf *out, uint32_t width_px, uint32_t height_px,
+                       bool progressive)
+{
+    const struct jpeg_spec spec = {.quality = 90, .progressive = progressive};
+    struct picture picture;
+
+    picture_init(&picture, width_px, height_px, 3);
+    picture_fill_noise(&picture, 1);
+    picture_to_jpeg(&picture, &spec, out);
+    picture_release(&picture);
+}

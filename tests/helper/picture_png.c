@@ -225,3 +225,15 @@ void png_append_chunk(struct buf *out, const char *name, const void *data,
     append_u32(out, (uint32_t)crc32(0, (const Bytef *)out->data + start,
                                     (uInt)(len + 4)));
 }
+
+void picture_png_head(struct buf *out, uint32_t width_px, uint32_t height_px)
+{
+    uint8_t header[13] = {[8] = 8 /* bits a sample */, [9] = 2 /* RGB */};
+
+    for (int i = 0; i < 4; i++) {
+        header[i] = (uint8_t)(width_px >> (24 - 8 * i));
+        header[4 + i] = (uint8_t)(height_px >> (24 - 8 * i));
+    }
+    assert_int_equal(buf_append(out, "\x89PNG\r\n\x1a\n", 8), STATUS_OK);
+    png_append_chunk(out, "IHDR", header, sizeof(header));
+}

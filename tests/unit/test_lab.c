@@ -470,20 +470,6 @@ static void many_at_once(void **state)
     bench_stop(&bench);
 }
 
-/* The first chunk of a PNG: PNG specification 11.2.2. */
-static void make_png_head(struct buf *out, uint32_t width_px,
-                          uint32_t height_px)
-{
-    uint8_t header[13] = {[8] = 8 /* bits a sample */, [9] = 2 /* RGB */};
-
-    for (int i = 0; i < 4; i++) {
-        header[i] = (uint8_t)(width_px >> (24 - 8 * i));
-        header[4 + i] = (uint8_t)(height_px >> (24 - 8 * i));
-    }
-    assert_int_equal(buf_append(out, "\x89PNG\r\n\x1a\n", 8), STATUS_OK);
-    png_append_chunk(out, "IHDR", header, sizeof(header));
-}
-
 static void bad_pictures_have_their_status(void **state)
 {
     struct buf empty, cut, huge;
@@ -494,7 +480,7 @@ static void bad_pictures_have_their_status(void **state)
     buf_init(&cut, 1 << 20);
     buf_init(&huge, 1 << 20);
     assert_int_equal(buf_append(&cut, png.data, png.len / 2), STATUS_OK);
-    make_png_head(&huge, 60000, 60000);
+    picture_png_head(&huge, 60000, 60000);
     bench_start(&bench, 1, 0);
     shot_expect(&bench, &text, STATUS_NOT_AN_IMAGE);
     shot_expect(&bench, &empty, STATUS_EMPTY);
@@ -1016,18 +1002,6 @@ static void find_program(void)
                          "/darkroom-lab"));
 }
 
-static void make_jpeg(struct buf *out, uint32_t width_px, uint32_t height_px,
-                      bool progressive)
-{
-    const struct jpeg_spec spec = {.quality = 90, .progressive = progressive};
-    struct picture picture;
-
-    picture_init(&picture, width_px, height_px, 3);
-    picture_fill_noise(&picture, 1);
-    picture_to_jpeg(&picture, &spec, out);
-    picture_release(&picture);
-}
-
 static int set_up(void **state)
 {
     const struct png_spec png_spec = {
@@ -1040,8 +1014,8 @@ static int set_up(void **state)
     buf_init(&large_jpeg, 1 << 24);
     buf_init(&png, 1 << 24);
     buf_init(&text, 1 << 24);
-    make_jpeg(&jpeg, 321, 123, false);
-    make_jpeg(&large_jpeg, 1600, 1200, true);
+    picture_make_jpeg(&jpeg, 321, 123, false);
+    picture_make_jpeg(&large_jpeg, 1600, 1200, true);
     picture_random_png(&png_spec, &png);
     return mkdtemp(dir) == NULL ||
            buf_append_str(&text, "<html>Not a picture, sorry.</html>") !=
