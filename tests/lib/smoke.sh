@@ -25,6 +25,8 @@ smoke_name=$(basename "$0" .t)
 smoke_end() {
     local status=$?
 
+    # An impatient second Ctrl-C, or a prove that is gone already.
+    trap '' INT TERM HUP PIPE
     trap - EXIT
     stack_stop || status=1
     exit $status
