@@ -24,11 +24,13 @@ struct test_server {
     bool stopping;
     size_t connections;
     size_t requests;
+    test_handler_fn *handler;
+    void *handler_arg;
 };
 
 struct body {
     struct test_server *server;
-    uint64_t cut, stall, step, pause_ms;
+    struct test_answer answer;
 };
 
 static void wait_for_stop(struct test_server *server)
@@ -58,46 +60,42 @@ static bool pause_for(struct test_server *server, uint64_t pause_ms)
     return stopping;
 }
 
+static void fill(const struct test_answer *answer, uint64_t offset, char *bytes,
+                 size_t len)
+{
+    if (answer->body != NULL) {
+        memcpy(bytes, answer->body + offset, len);
+        return;
+    }
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = test_server_byte(offset + i);
+}
+
 static ssize_t read_body(void *arg, uint64_t offset, char *bytes, size_t room)
 {
-    struct body *body = arg;
-    uint64_t end = UINT64_MAX;
+    const struct body *body = arg;
+    const struct test_answer *answer = &body->answer;
+    uint64_t end = answer->len;
 
-    if (body->cut > 0)
-        end = body->cut;
-    if (body->stall > 0)
-        end = body->stall;
+    if (offset >= end) /* that of a chunked body is where its reader says so */
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    if (answer->cut > 0)
+        end = size_min(end, answer->cut);
+    if (answer->stall > 0)
+        end = size_min(end, answer->stall);
     if (offset >= end) {
-        if (body->stall > 0)
+        if (answer->stall > 0)
             wait_for_stop(body->server);
         return MHD_CONTENT_READER_END_WITH_ERROR;
     }
-    if (offset > 0 && body->pause_ms > 0 &&
-        pause_for(body->server, body->pause_ms))
+    if (offset > 0 && answer->pause_ms > 0 &&
+        pause_for(body->server, answer->pause_ms))
         return MHD_CONTENT_READER_END_WITH_ERROR;
-    if (body->step > 0)
-        room = size_min(room, body->step);
+    if (answer->step > 0)
+        room = size_min(room, answer->step);
     room = size_min(room, end - offset);
-    for (size_t i = 0; i < room; i++)
-        bytes[i] = test_server_byte(offset + i);
+    fill(answer, offset, bytes, room);
     return (ssize_t)room;
-}
-
-/* A chunked body ends when its reader says so. */
-struct chunked_body {
-    struct body body;
-    uint64_t bytes;
-};
-
-static ssize_t read_chunked(void *arg, uint64_t offset, char *bytes,
-                            size_t room)
-{
-    struct chunked_body *chunked = arg;
-
-    if (offset >= chunked->bytes)
-        return MHD_CONTENT_READER_END_OF_STREAM;
-    return read_body(&chunked->body, offset, bytes,
-                     size_min(room, chunked->bytes - offset));
 }
 
 static const char *argument(struct MHD_Connection *c, const char *name)
@@ -115,64 +113,113 @@ static uint64_t number(struct MHD_Connection *c, const char *name)
     return (uint64_t)value;
 }
 
-static enum MHD_Result send_answer(struct MHD_Connection *c, unsigned status,
-                                   struct MHD_Response *response)
+static enum MHD_Result send_response(struct MHD_Connection *c,
+                                     const struct test_answer *answer,
+                                     struct MHD_Response *response)
 {
     enum MHD_Result result;
-    const char *retry = argument(c, "retry"), *id = argument(c, "id");
 
     if (response == NULL)
         return MHD_NO;
-    if (retry != NULL)
-        (void)MHD_add_response_header(response, "Retry-After", retry);
-    if (id != NULL)
-        (void)MHD_add_response_header(response, "x-line-request-id", id);
-    result = MHD_queue_response(c, status, response);
+    if (answer->retry != NULL)
+        (void)MHD_add_response_header(response, "Retry-After", answer->retry);
+    if (answer->id != NULL)
+        (void)MHD_add_response_header(response, "x-line-request-id",
+                                      answer->id);
+    result = MHD_queue_response(
+        c, answer->status > 0 ? answer->status : MHD_HTTP_OK, response);
     MHD_destroy_response(response);
     return result;
+}
+
+static enum MHD_Result send_answer(struct test_server *server,
+                                   struct MHD_Connection *c,
+                                   const struct test_answer *answer)
+{
+    struct body *body;
+
+    if (answer->silent)
+        wait_for_stop(server);
+    if (answer->silent || answer->drop)
+        return MHD_NO;
+    body = malloc(sizeof(*body));
+    if (body == NULL)
+        return MHD_NO;
+    *body = (struct body){server, *answer};
+    return send_response(c, answer,
+                         MHD_create_response_from_callback(
+                             answer->chunked ? MHD_SIZE_UNKNOWN : answer->len,
+                             16 * 1024, read_body, body, free));
 }
 
 static enum MHD_Result answer_get(struct test_server *server,
                                   struct MHD_Connection *c)
 {
-    struct chunked_body *b = calloc(1, sizeof(*b));
-    bool chunked = number(c, "chunked") > 0;
-    unsigned status = (unsigned)number(c, "status");
+    struct test_answer answer = {
+        .status = (unsigned)number(c, "status"),
+        .len = number(c, "bytes"),
+        .chunked = number(c, "chunked") > 0,
+        .cut = number(c, "cut"),
+        .stall = number(c, "stall"),
+        .step = number(c, "step"),
+        .pause_ms = number(c, "pause_ms"),
+        .retry = argument(c, "retry"),
+        .id = argument(c, "id"),
+    };
 
-    if (b == NULL)
-        return MHD_NO;
-    b->body = (struct body){server, number(c, "cut"), number(c, "stall"),
-                            number(c, "step"), number(c, "pause_ms")};
-    b->bytes = number(c, "bytes");
-    return send_answer(
-        c, status > 0 ? status : MHD_HTTP_OK,
-        MHD_create_response_from_callback(chunked ? MHD_SIZE_UNKNOWN : b->bytes,
-                                          16 * 1024, read_chunked, b, free));
+    return send_answer(server, c, &answer);
 }
 
 static enum MHD_Result answer_text(struct MHD_Connection *c, const char *text,
                                    size_t len)
 {
+    static const struct test_answer plain;
     /* MHD takes a copy; its parameter is not const for other modes. */
     union {
         const char *in;
         void *out;
     } bytes = {text};
 
-    return send_answer(
-        c, MHD_HTTP_OK,
+    return send_response(
+        c, &plain,
         MHD_create_response_from_buffer(len, bytes.out, MHD_RESPMEM_MUST_COPY));
 }
 
-static enum MHD_Result answer(struct test_server *server,
-                              struct MHD_Connection *c, const char *path,
-                              const struct buf *body)
+static const char *header(struct MHD_Connection *c, const char *name)
 {
-    const char *value;
+    const char *value = MHD_lookup_connection_value(c, MHD_HEADER_KIND, name);
+
+    return value != NULL ? value : "";
+}
+
+static bool ask_handler(struct test_server *server, struct MHD_Connection *c,
+                        struct test_request *request,
+                        struct test_answer *answer)
+{
+    test_handler_fn *handler;
+    void *arg;
 
     pthread_mutex_lock(&server->lock);
     server->requests++;
+    handler = server->handler;
+    arg = server->handler_arg;
     pthread_mutex_unlock(&server->lock);
+    request->authorization = header(c, "Authorization");
+    request->content_type = header(c, "Content-Type");
+    return handler != NULL && handler(arg, request, answer);
+}
+
+static enum MHD_Result answer(struct test_server *server,
+                              struct MHD_Connection *c,
+                              struct test_request *request,
+                              const struct buf *body)
+{
+    struct test_answer wanted = {0};
+    const char *path = request->path;
+
+    request->body = buf_str(body);
+    if (ask_handler(server, c, request, &wanted))
+        return send_answer(server, c, &wanted);
     if (str_eq(path, "/drop"))
         return MHD_NO;
     if (str_eq(path, "/silent")) {
@@ -182,8 +229,8 @@ static enum MHD_Result answer(struct test_server *server,
     if (str_eq(path, "/echo"))
         return answer_text(c, buf_str(body), body->len);
     if (str_eq(path, "/header")) {
-        value = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "X-Test");
-        value = value != NULL ? value : "";
+        const char *value = header(c, "X-Test");
+
         return answer_text(c, value, strlen(value));
     }
     return answer_get(server, c);
@@ -196,8 +243,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c,
                                   size_t *len, void **context)
 {
     struct buf *body = *context;
+    struct test_request request = {.method = method, .path = url};
 
-    (void)method;
     (void)version;
     if (body == NULL) {
         body = malloc(sizeof(*body));
@@ -213,7 +260,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c,
         *len = 0;
         return MHD_YES;
     }
-    return answer(arg, c, url, body);
+    return answer(arg, c, &request, body);
 }
 
 static void on_completed(void *arg, struct MHD_Connection *c, void **context,
@@ -295,6 +342,15 @@ void test_server_stop(struct test_server *server)
     pthread_cond_destroy(&server->changed);
     pthread_mutex_destroy(&server->lock);
     free(server);
+}
+
+void test_server_set_handler(struct test_server *server,
+                             test_handler_fn *handler, void *arg)
+{
+    pthread_mutex_lock(&server->lock);
+    server->handler = handler;
+    server->handler_arg = arg;
+    pthread_mutex_unlock(&server->lock);
 }
 
 int test_server_port(const struct test_server *server)

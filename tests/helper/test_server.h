@@ -21,7 +21,7 @@
  *   /header  the value of the request's header X-Test
  *   /drop    the connection is closed without an answer
  *   /silent  no answer until the server stops
- * Anything else is answered as /get.
+ * Anything else is answered as /get. A handler is asked before all of these.
  */
 #ifndef DARKROOM_TEST_SERVER_H
 #define DARKROOM_TEST_SERVER_H
@@ -30,10 +30,35 @@
 
 struct test_server;
 
+/* A request as a handler sees it. Texts that were not sent are "". */
+struct test_request {
+    const char *method, *path;
+    const char *authorization, *content_type;
+    const char *body;
+};
+
+/* What is to be answered; zeros are 200 with an empty body. */
+struct test_answer {
+    unsigned status;
+    const char *body; /* lent until the server stops; NULL: test_server_byte */
+    uint64_t len;
+    bool chunked, drop, silent; /* these and the rest as in the paths above */
+    uint64_t cut, stall, step, pause_ms;
+    const char *retry, *id;
+};
+
+/* On any thread, several at once; false if the request is not for it. */
+typedef bool test_handler_fn(void *arg, const struct test_request *request,
+                             struct test_answer *answer);
+
 /* NULL if it does not start. With key and certificate (PEM texts): TLS. */
 struct test_server *test_server_start(const char *key_pem,
                                       const char *cert_pem);
 void test_server_stop(struct test_server *server);
+
+/* To be called before the first request. */
+void test_server_set_handler(struct test_server *server,
+                             test_handler_fn *handler, void *arg);
 
 int test_server_port(const struct test_server *server);
 size_t test_server_connections(struct test_server *server);
