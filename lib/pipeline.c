@@ -423,7 +423,11 @@ static void publish_files(void *arg)
     if (task->work_status == STATUS_OK)
         task->work_status =
             store_publish(store, &task->original, task->job.original_name);
-    if (task->work_status == STATUS_OK && !task->report.preview_is_original)
+    if (task->work_status != STATUS_OK)
+        return;
+    if (task->report.preview_is_original)
+        store_discard(store, &task->preview);
+    else
         task->work_status =
             store_publish(store, &task->preview, task->job.preview_name);
 }

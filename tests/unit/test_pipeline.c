@@ -998,6 +998,24 @@ static void test_room_comes_back(void **state)
         assert_int_equal(row_of(n).state, JOB_DEAD);
 }
 
+/* The lease went to another worker while the picture was published: whoever
+ * has it replies, and this one keeps nothing. */
+static void test_lease_lost_before_the_reply(void **state)
+{
+    struct job job = new_job(1);
+
+    (void)state;
+    script("GET", ANSWERS(WHOLE(small_jpeg)));
+    fake_queue_fail(&bench.queue, FAKE_UPDATE, 0, 1, STATUS_LEASE_LOST);
+    fake_queue_store(&bench.queue, &job);
+    start();
+    run_until(has_asked_once);
+    run_until(is_idle);
+    assert_requests(1, 0);
+    assert_no_temporary_file();
+    assert_int_equal(row_of(job.id).state, JOB_LEASED);
+}
+
 static void test_lease_lost_after_the_reply(void **state)
 {
     struct job job = new_job(1);
@@ -1182,6 +1200,7 @@ int main(void)
         CASE(test_published_job_without_doubt),
         CASE(test_job_handed_over_twice),
         CASE(test_room_comes_back),
+        CASE(test_lease_lost_before_the_reply),
         CASE(test_lease_lost_after_the_reply),
         CASE(test_queue_fails_for_a_while),
         CASE(test_drain_when_idle),
