@@ -1141,14 +1141,18 @@ static void test_drain_hands_back_what_is_slow(void **state)
 
 static int make_pictures(void **state)
 {
+    const struct png_spec png = {
+        .width_px = 200, .height_px = 150, .color_type = 2, .depth = 8};
+
     (void)state;
     lab_program_find(lab_program);
     buf_init(&small_jpeg, MAX_INPUT_BYTES);
     buf_init(&large_jpeg, MAX_INPUT_BYTES);
     buf_init(&small_png, MAX_INPUT_BYTES);
-    return !picture_jpeg(&small_jpeg, 321, 123, false) ||
-           !picture_jpeg(&large_jpeg, 1600, 1200, false) ||
-           !picture_png(&small_png, 200, 150);
+    picture_make_jpeg(&small_jpeg, 321, 123, false);
+    picture_make_jpeg(&large_jpeg, 1600, 1200, false);
+    picture_random_png(&png, &small_png);
+    return 0;
 }
 
 static int free_pictures(void **state)
