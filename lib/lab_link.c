@@ -27,19 +27,29 @@ size_t lab_link_used(const struct lab_link *link)
     size_t used = 0;
 
     for (size_t i = 0; i < LAB_STREAMS_MAX; i++)
-        used += link->slots[i].id != 0;
+        used += link->slots[i].used;
     return used;
 }
 
 bool lab_link_has_alone(const struct lab_link *link)
 {
     for (size_t i = 0; i < LAB_STREAMS_MAX; i++) {
-        if (link->slots[i].id != 0 && link->slots[i].alone)
+        if (link->slots[i].used && link->slots[i].alone)
             return true;
     }
     return false;
 }
 
+static struct lab_slot *free_slot(struct lab_link *link)
+{
+    for (size_t i = 0; i < LAB_STREAMS_MAX; i++) {
+        if (!link->slots[i].used)
+            return &link->slots[i];
+    }
+    return NULL;
+}
+
+/* The picture the lab calls `id`, which is not 0. */
 static struct lab_slot *find_slot(struct lab_link *link, uint64_t id)
 {
     for (size_t i = 0; i < LAB_STREAMS_MAX; i++) {
@@ -53,7 +63,7 @@ static struct lab_slot *find_slot(struct lab_link *link, uint64_t id)
 
 static bool slot_has_work(const struct lab_slot *slot)
 {
-    return slot->id != 0 &&
+    return slot->used &&
            (slot->unseen_bytes > 0 || slot->end_sent || slot->abort_sent);
 }
 
@@ -122,18 +132,22 @@ static bool send_message(struct lab_link *link,
     return false;
 }
 
+/* Numbers follow the order in which the messages leave, not that in which slots
+ * were taken: the lab insists on it, and a full socket may change it. */
 static bool send_open(struct lab_link *link, struct lab_slot *slot)
 {
     const struct lab_request *request = &slot->stream->request;
     const struct lab_message message = {
         .type = LAB_WIRE_OPEN,
-        .stream = slot->id,
+        .stream = link->last_id + 1,
         .options = request->limits,
         .fds = {request->original_fd, request->preview_fd},
     };
 
-    slot->opened = send_message(link, &message);
-    return slot->opened;
+    if (!send_message(link, &message))
+        return false;
+    slot->id = ++link->last_id;
+    return true;
 }
 
 static bool send_mark(struct lab_link *link, struct lab_slot *slot,
@@ -150,7 +164,7 @@ size_t lab_link_send_bytes(struct lab_link *link, struct lab_slot *slot,
     struct lab_message message = {.type = LAB_WIRE_DATA, .stream = slot->id};
     size_t sent = 0;
 
-    if (!slot->opened)
+    if (slot->id == 0)
         return 0;
     while (sent < len && slot->credit_bytes > 0) {
         message.bytes = bytes + sent;
@@ -193,7 +207,7 @@ static void send_backlog(struct lab_link *link, struct lab_slot *slot)
 
 static void send_abort(struct lab_link *link, struct lab_slot *slot)
 {
-    if (!slot->opened) {
+    if (slot->id == 0) {
         *slot = (struct lab_slot){0};
         return;
     }
@@ -207,7 +221,7 @@ void lab_link_send(struct lab_link *link, struct lab_slot *slot)
         send_abort(link, slot);
         return;
     }
-    if (!slot->opened && !send_open(link, slot))
+    if (slot->id == 0 && !send_open(link, slot))
         return;
     send_backlog(link, slot);
     if (slot->stream->ended && !slot->end_sent &&
@@ -219,16 +233,16 @@ static void send_all(struct lab_link *link)
 {
     set_writable(link, false);
     for (size_t i = 0; i < LAB_STREAMS_MAX; i++) {
-        if (link->slots[i].id != 0)
+        if (link->slots[i].used)
             lab_link_send(link, &link->slots[i]);
     }
 }
 
 void lab_link_add(struct lab_link *link, struct lab_stream *stream)
 {
-    struct lab_slot *slot = find_slot(link, 0);
+    struct lab_slot *slot = free_slot(link);
 
-    *slot = (struct lab_slot){.id = ++link->last_id,
+    *slot = (struct lab_slot){.used = true,
                               .stream = stream,
                               .alone = stream->request.alone,
                               .credit_bytes = LAB_WINDOW_BYTES};
@@ -335,7 +349,7 @@ static const char *take_message(struct lab_link *link,
     struct lab_slot *slot = find_slot(link, message->stream);
 
     link->last_sign_ms = loop_now_ms(lab_loop(link->lab));
-    if (slot == NULL || !slot->opened)
+    if (slot == NULL)
         return "unknown picture";
     switch (message->type) {
     case LAB_WIRE_CREDIT:

@@ -35,10 +35,11 @@ struct lab_stream {
 };
 
 struct lab_slot {
-    uint64_t id;               /* 0: free */
+    bool used;
+    uint64_t id;               /* given by OPEN as it leaves; 0 before */
     struct lab_stream *stream; /* NULL after an abort */
     bool alone;
-    bool opened, end_sent, abort_sent, head_seen;
+    bool end_sent, abort_sent, head_seen;
     size_t credit_bytes;
     size_t unseen_bytes; /* sent, no credit for them yet */
     uint64_t sent_bytes;

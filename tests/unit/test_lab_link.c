@@ -336,6 +336,89 @@ static void a_failure_is_believed(void **state)
     assert_int_equal(bench->killed, 0);
 }
 
+/* ---- a full socket */
+
+static void open_another(struct bench *bench, struct lab_stream **stream)
+{
+    struct lab_request request = {
+        .original_fd = bench->files[0],
+        .preview_fd = bench->files[1],
+        .arg = bench,
+        .on_done = on_done,
+    };
+
+    transcode_options_default(&request.limits);
+    assert_int_equal(lab_stream_open(bench->lab, &request, stream), STATUS_OK);
+    assert_int_equal(lab_stream_write(*stream, "x", 1), STATUS_OK);
+}
+
+/* Many small messages: the socket counts more than their bytes. */
+static size_t fill_socket(struct bench *bench)
+{
+    size_t count = 0;
+
+    while (lab_stream_write(bench->stream, "x", 1) == STATUS_OK)
+        assert_true(++count < LAB_WINDOW_BYTES + SPILL_MEMORY_BYTES);
+    return count;
+}
+
+struct received {
+    uint64_t last_opened;
+    size_t opens, bytes, others;
+};
+
+static void take_messages(struct bench *bench, struct received *received)
+{
+    struct lab_message message;
+
+    while (lab_wire_recv(bench->lab_fd, LAB_WIRE_TO_LAB, &bench->buffer,
+                         &message, false) == STATUS_OK) {
+        if (message.type == LAB_WIRE_OPEN) {
+            assert_true(message.stream > received->last_opened);
+            received->last_opened = message.stream;
+            received->opens++;
+            close(message.fds[0]);
+            close(message.fds[1]);
+        } else if (message.type == LAB_WIRE_DATA) {
+            assert_true(message.stream <= received->last_opened);
+            if (message.stream == bench->id)
+                received->bytes += message.len;
+            else
+                received->others += message.len;
+        }
+    }
+}
+
+static bool some_turns_have_passed(struct bench *bench)
+{
+    return mono_ms() > bench->guard_ms - GUARD_MS + 20;
+}
+
+/* Streams that open while the socket is full are numbered as they leave, and
+ * nothing of the others is lost or comes twice. */
+static void a_full_socket_keeps_order(void **state)
+{
+    struct bench *bench = *state;
+    struct received received = {.last_opened = bench->id};
+    struct lab_stream *second, *third, *fourth;
+    size_t written = fill_socket(bench);
+
+    open_another(bench, &second);
+    open_another(bench, &third);
+    lab_stream_abort(second);
+    open_another(bench, &fourth);
+    for (int i = 0; i < 100 && received.others < 2; i++) {
+        take_messages(bench, &received);
+        run_until(bench, some_turns_have_passed);
+    }
+    take_messages(bench, &received);
+    assert_int_equal(received.opens, 2);
+    assert_int_equal(received.others, 2);
+    /* 100 bytes of the window went before. */
+    assert_int_equal(received.bytes, size_min(written, LAB_WINDOW_BYTES - 100));
+    assert_int_equal(bench->dones, 0);
+}
+
 /* ---- lies */
 
 static void odd_bytes(void **state)
@@ -561,6 +644,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_truth_is_believed),
         TEST(a_failure_is_believed),
+        TEST(a_full_socket_keeps_order),
         TEST(odd_bytes),
         TEST(a_worker_message_from_a_lab),
         TEST(another_stream),
