@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "../helper/lab_bench.h"
-#include "../helper/picture.h"
 #include "sandbox.h"
 
 #include <cmocka.h>
@@ -34,6 +33,7 @@ static void a_dead_lab_is_replaced(void **state)
     }
     lab_bench_run(&bench, lab_shot_holds, &batch.shots[batch.count - 1]);
     assert_int_equal(kill(pid, SIGKILL), 0);
+    lab_bench_run(&bench, lab_shot_is_done, &batch.shots[0]);
     for (size_t i = 3; i < batch.count; i++)
         batch.shots[i].hold_at = 0;
     lab_shot_feed(&batch.shots[3]);
