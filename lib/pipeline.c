@@ -46,6 +46,7 @@ struct task {
     struct lab_stream *stream; /* FETCHING */
     bool decoded;              /* the lab is done, and it worked */
     struct transcode_report report;
+    int64_t content_length; /* as told by the server, or -1 */
     int64_t fetched_bytes;
 
     struct store_file original, preview;
@@ -257,6 +258,7 @@ static void on_content_head(void *arg, int64_t content_length)
 {
     struct task *task = arg;
 
+    task->content_length = content_length;
     LOG(INFO, "fetching", LOG_STR("job", task->job.message_id),
         LOG_INT("length", content_length),
         LOG_INT("ms", since_received_ms(task)));
@@ -327,6 +329,9 @@ static void on_lab_done(void *arg, enum status status,
     struct task *task = arg;
 
     task->stream = NULL;
+    /* Without a length, a transfer that was cut looks like a whole one. */
+    if (status == STATUS_IMAGE_TRUNCATED && task->content_length < 0)
+        status = STATUS_CUT;
     if (status != STATUS_OK) {
         fail(task, status, 0, "");
         return;

@@ -132,7 +132,7 @@ void picture_from_jpeg(struct picture *p, const struct buf *jpeg,
 void picture_make_jpeg(struct buf *out, uint32_t width_px, uint32_t height_px,
                        bool progressive)
 {
-    const struct jpeg_spec spec = {.quality = 90, .progressive = progressive};
+    const struct jpeg_spec spec = {.quality = 50, .progressive = progressive};
     struct picture picture;
 
     picture_init(&picture, width_px, height_px, 3);

@@ -56,14 +56,14 @@ is "without a second try" "$(of .content_requests)" 1
 is "and without a reply" "$(of .replies)" 0
 
 send "content that ends early, and nobody says so" \
-    '{"framing": "close", "cut_after_bytes": 50000}'
-ok "it is given up" wait_log 20 " event=dead job=$message "
-is "for the right reason" \
-    "$(log_field " event=dead job=$message " reason)" IMAGE_TRUNCATED
+    '{"framing": "close", "cut_after_bytes": 50000, "cut_tries": 1}'
+wait_replied 4
+is "it is answered, after a second try" \
+    "$(of '[.replies, .content_requests]')" "[1,2]"
 
 state=$(sim_get state)
-state_is "half a picture is not sent" .totals.replies 3
-state_is "the others have theirs" .totals.images_good 3
+state_is "half a picture is not sent" .totals.replies 4
+state_is "the others have theirs" .totals.images_good 4
 state_is_lawful
 is "no temporary file is left" \
     "$(find "$stack_dir/state/public/.incoming" -type f)" ""
