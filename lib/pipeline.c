@@ -404,7 +404,7 @@ static void enter_fetching(struct task *task)
 
 /* ---- PUBLISHING */
 
-static enum status make_names(struct task *task)
+static enum status make_names(struct task *task, bool preview_is_original)
 {
     const uint8_t *key = task->pipeline->parts.name_key;
     struct job *job = &task->job;
@@ -413,9 +413,9 @@ static enum status make_names(struct task *task)
                    job->original_name, sizeof(job->original_name));
 
     if (status == STATUS_OK)
-        status = store_name(key, job->channel, job->message_id,
-                            !task->report.preview_is_original,
-                            job->preview_name, sizeof(job->preview_name));
+        status =
+            store_name(key, job->channel, job->message_id, !preview_is_original,
+                       job->preview_name, sizeof(job->preview_name));
     return status;
 }
 
@@ -424,7 +424,7 @@ static void publish_files(void *arg)
     struct task *task = arg;
     struct store *store = task->pipeline->parts.store;
 
-    task->work_status = make_names(task);
+    task->work_status = make_names(task, task->report.preview_is_original);
     if (task->work_status == STATUS_OK)
         task->work_status =
             store_publish(store, &task->original, task->job.original_name);
@@ -565,6 +565,23 @@ static void settled(struct queue_change *change, enum status status)
     task_free(task);
 }
 
+/* A try that failed half way, or whose worker died, may have published. */
+static void unpublish(struct task *task)
+{
+    struct store *store = task->pipeline->parts.store;
+    enum status status = make_names(task, false);
+
+    if (status == STATUS_OK)
+        status = store_remove(store, task->job.original_name);
+    if (status == STATUS_OK)
+        status = store_remove(store, task->job.preview_name);
+    if (status != STATUS_OK)
+        LOG(ERROR, "not_removed", LOG_STR("job", task->job.message_id),
+            LOG_STR("reason", status_name(status)));
+    task->job.original_name[0] = '\0';
+    task->job.preview_name[0] = '\0';
+}
+
 static void close_files(void *arg)
 {
     struct task *task = arg;
@@ -572,6 +589,8 @@ static void close_files(void *arg)
 
     store_discard(store, &task->original);
     store_discard(store, &task->preview);
+    if (task->job.outcome == JOB_OUTCOME_WITHDRAWN)
+        unpublish(task);
 }
 
 static void files_closed(void *arg)
