@@ -26,6 +26,8 @@
 #define JOB_ATTEMPTS_MAX 12
 #define JOB_REASON_MAX 160        /* text of a receipt */
 #define REPLY_TOKEN_LIFE_MS 60000 /* line-platform 4.1 */
+#define REPLY_MARGIN_MS 2000      /* clocks, and the way to LINE */
+#define CHANNEL_WAIT_MS 2000      /* for a worker that knows the channel */
 #define LEASE_MS 30000
 #define LEASE_RENEW_MS 10000
 #define QUEUE_POLL_MS 250     /* how late another worker sees a due job */

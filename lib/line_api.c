@@ -37,6 +37,8 @@ static enum status judge_common(int http_status)
         return STATUS_UNAUTHORIZED;
     if (http_status == 413)
         return STATUS_TOO_LARGE;
+    if (http_status == 408)
+        return STATUS_TIMEOUT;
     if (http_status == 429)
         return STATUS_RATE_LIMITED;
     if (http_status >= 500)
@@ -110,7 +112,9 @@ static bool has_details(const char *body, size_t len)
 {
     bool found = false;
 
-    return json_read(body, len, find_details, &found) == STATUS_OK && found;
+    /* Cut or broken further on, it still had them. */
+    (void)!json_read(body, len, find_details, &found);
+    return found;
 }
 
 void line_judge_reply(const struct http_result *result, const char *body,
@@ -123,13 +127,17 @@ void line_judge_reply(const struct http_result *result, const char *body,
         outcome->in_doubt = result->sent;
         return;
     }
-    if (http_status == 200)
+    if (http_status >= 200 && http_status < 300)
         outcome->status = STATUS_OK;
-    else if (http_status == 400)
-        outcome->status =
-            has_details(body, len) ? STATUS_REFUSED : STATUS_TOKEN_EXPIRED;
-    else
+    else if (http_status == 400 && has_details(body, len))
+        outcome->status = STATUS_REFUSED;
+    else if (http_status == 400 && result->status == STATUS_OK)
+        outcome->status = STATUS_TOKEN_EXPIRED;
+    else if (http_status != 400)
         outcome->status = judge_common(http_status);
+    /* LINE sends nothing with an error, but a 502 or 504 is the word of a
+     * gateway that does not know. */
+    outcome->in_doubt = http_status >= 500;
     say_http_status(outcome);
 }
 

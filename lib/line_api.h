@@ -27,7 +27,8 @@ struct line_call;
  *   OK             done
  *   retry class    try again later, not before retry_after_ms from now
  *   GONE           content: the sender took the picture back
- *   TOKEN_EXPIRED  reply: 400 without details, the token is used or too old
+ *   TOKEN_EXPIRED  reply: a whole 400 without details: the token is used or
+ *                  too old
  *   other          give up, the reason is fit for a receipt
  */
 struct line_outcome {

@@ -41,10 +41,12 @@ struct task {
     enum task_state state;
     struct job job;
     bool doubted_before; /* a reply of an earlier try may have arrived */
+    int64_t posted_ms;   /* wall clock: when this try's reply was posted */
 
     struct line_call *call;    /* FETCHING, REPLYING */
     struct lab_stream *stream; /* FETCHING */
     bool decoded;              /* the lab is done, and it worked */
+    enum status write_status;  /* why the lab's side took no more bytes */
     struct transcode_report report;
     int64_t content_length; /* as told by the server, or -1 */
     int64_t fetched_bytes;
@@ -207,6 +209,17 @@ static void retry_later(struct task *task, enum status status, int64_t hint_ms,
     end_with(task, JOB_READY, JOB_OUTCOME_NONE);
 }
 
+/* This worker's settings do not name the channel; those of another may, while
+ * the pool is restarted with new ones. Costs no attempt. */
+static void leave_to_others(struct task *task)
+{
+    task->job.due_ms = wall_ms() + CHANNEL_WAIT_MS;
+    if (task->job.attempts > 0)
+        task->job.attempts--;
+    set_reason(task, STATUS_BAD_CONFIG, "no such channel here");
+    end_with(task, JOB_READY, JOB_OUTCOME_NONE);
+}
+
 /* A failure before the reply: again, or never. */
 static void fail(struct task *task, enum status status, int64_t hint_ms,
                  const char *detail)
@@ -274,8 +287,10 @@ static enum http_body_answer on_content(void *arg, const char *bytes,
         status = lab_stream_write(task->stream, bytes, len);
     if (status == STATUS_BUSY)
         return HTTP_BODY_PAUSE;
-    if (status != STATUS_OK)
+    if (status != STATUS_OK) {
+        task->write_status = status;
         return HTTP_BODY_ABORT;
+    }
     task->fetched_bytes += (int64_t)len;
     return HTTP_BODY_OK;
 }
@@ -295,6 +310,10 @@ static void on_content_done(void *arg, const struct line_outcome *outcome)
         LOG_STR("request_id", outcome->request_id));
     if (task->decoded) {
         task_enter(task, TASK_PUBLISHING);
+        return;
+    }
+    if (task->write_status != STATUS_OK) {
+        fail(task, task->write_status, 0, "keeping the content");
         return;
     }
     if (status == STATUS_OK)
@@ -386,8 +405,6 @@ static enum status start_fetching(struct task *task)
         .on_done = on_content_done,
     };
 
-    if (channel == NULL)
-        return STATUS_BAD_CONFIG;
     request.access_token = channel->access_token;
     return line_content_get(task->pipeline->parts.line, &request, &task->call);
 }
@@ -481,8 +498,25 @@ static void noted(struct queue_change *change, enum status status)
     }
 }
 
+/* A token beyond its minute is not tried: later use is not allowed. */
+static bool is_too_late(const struct task *task)
+{
+    return wall_ms() >= job_deadline_ms(&task->job);
+}
+
+static void end_too_late(struct task *task)
+{
+    end_dead(task, STATUS_TOKEN_EXPIRED,
+             task->job.reply_in_doubt ? "but an earlier reply may have arrived"
+                                      : "the minute is over");
+}
+
 static void enter_noting(struct task *task)
 {
+    if (is_too_late(task)) {
+        end_too_late(task);
+        return;
+    }
     task->doubted_before = task->job.reply_in_doubt;
     task->job.reply_in_doubt = true;
     submit_change(task, noted);
@@ -502,6 +536,14 @@ static void replied(struct task *task, bool assumed)
     end_with(task, JOB_DONE, JOB_OUTCOME_REPLIED);
 }
 
+/* A token that is refused while it cannot be too old was used: by the earlier
+ * try whose answer nobody saw. */
+static bool is_sign_of_delivery(const struct task *task)
+{
+    return task->doubted_before &&
+           task->posted_ms + REPLY_MARGIN_MS < job_deadline_ms(&task->job);
+}
+
 static void on_reply_done(void *arg, const struct line_outcome *outcome)
 {
     struct task *task = arg;
@@ -512,7 +554,7 @@ static void on_reply_done(void *arg, const struct line_outcome *outcome)
         replied(task, false);
         return;
     }
-    if (status == STATUS_TOKEN_EXPIRED && task->doubted_before) {
+    if (status == STATUS_TOKEN_EXPIRED && is_sign_of_delivery(task)) {
         replied(task, true);
         return;
     }
@@ -537,16 +579,15 @@ static void enter_replying(struct task *task)
         .arg = task,
         .on_done = on_reply_done,
     };
-    enum status status = STATUS_BAD_CONFIG;
+    enum status status;
 
     (void)snprintf(original, sizeof(original), "%s/static/%s",
                    parts->config->public_url, task->job.original_name);
     (void)snprintf(preview, sizeof(preview), "%s/static/%s",
                    parts->config->public_url, task->job.preview_name);
-    if (channel != NULL) {
-        request.access_token = channel->access_token;
-        status = line_reply_image(parts->line, &request, &task->call);
-    }
+    task->posted_ms = wall_ms();
+    request.access_token = channel->access_token;
+    status = line_reply_image(parts->line, &request, &task->call);
     if (status != STATUS_OK) {
         task->job.reply_in_doubt = task->doubted_before;
         fail(task, status, 0, "cannot start");
@@ -555,19 +596,10 @@ static void enter_replying(struct task *task)
 
 /* ---- SETTLING */
 
-static void settled(struct queue_change *change, enum status status)
-{
-    struct task *task = CONTAINER_OF(change, struct task, change);
-
-    if (status != STATUS_OK)
-        LOG(WARN, "dropped", LOG_STR("job", task->job.message_id),
-            LOG_STR("reason", status_name(status)));
-    task_free(task);
-}
-
 /* A try that failed half way, or whose worker died, may have published. */
-static void unpublish(struct task *task)
+static void unpublish(void *arg)
 {
+    struct task *task = arg;
     struct store *store = task->pipeline->parts.store;
     enum status status = make_names(task, false);
 
@@ -580,6 +612,28 @@ static void unpublish(struct task *task)
             LOG_STR("reason", status_name(status)));
     task->job.original_name[0] = '\0';
     task->job.preview_name[0] = '\0';
+}
+
+static void unpublished(void *arg)
+{
+    task_free(arg);
+}
+
+/* Nobody was told the names of a dead job's files. Only after its end is
+ * recorded: a worker that lost its lease must not take them from its successor.
+ */
+static void settled(struct queue_change *change, enum status status)
+{
+    struct task *task = CONTAINER_OF(change, struct task, change);
+
+    if (status != STATUS_OK)
+        LOG(WARN, "dropped", LOG_STR("job", task->job.message_id),
+            LOG_STR("reason", status_name(status)));
+    if (status == STATUS_OK && task->job.state == JOB_DEAD &&
+        !task->job.reply_in_doubt)
+        offload(task, unpublish, unpublished);
+    else
+        task_free(task);
 }
 
 static void close_files(void *arg)
@@ -690,6 +744,10 @@ void pipeline_take(void *arg, const struct job *job)
         LOG_INT("ms", since_received_ms(task)));
     if (pipeline->draining)
         hand_back(task);
+    else if (is_too_late(task))
+        end_too_late(task);
+    else if (channel_of(task) == NULL)
+        leave_to_others(task);
     else if (job->attempts > JOB_ATTEMPTS_MAX)
         end_dead(task, STATUS_TOO_MANY_TRIES, job->reason);
     else

@@ -3,7 +3,7 @@
  * one outcome: content fetched and decoded while it comes, both files
  * published, the reply posted, the result recorded in the queue.
  *
- *   pipeline_new(&pipeline, &parts, &options)
+ *   pipeline_new(&pipeline, &parts)
  *   queue_thread_start(..., .on_claimed = pipeline_take, .arg = pipeline)
  *   pipeline_start(pipeline, queue_thread)      it asks for work from now on
  *   pipeline_drain(pipeline, on_idle, arg)      finish what takes seconds, hand

@@ -4,7 +4,7 @@
  * back: acceptors sleep on a condition variable, the engine gets a posted call.
  *
  *   queue_thread_start(&qt, &options);
- *   queue_thread_put(qt, jobs, n)            acceptor: returns when durable
+ *   queue_thread_put(qt, jobs, n, &known)    acceptor: returns when durable
  *   queue_thread_submit(qt, &change)         engine: change.done on the loop
  *   queue_thread_add_room(qt, n)             engine: it can take n jobs more
  *   queue_thread_quiesce(qt); queue_thread_free(qt);

@@ -145,13 +145,44 @@ static void test_reply_is_refused(void **state)
     play_assert_requests(play, 1, 1);
 }
 
+/* A token that may be too old proves nothing when it is refused. */
+static void test_refusal_in_the_last_moment_is_no_delivery(void **state)
+{
+    struct play *play = *state;
+    struct job job = play_job(1), row;
+
+    job.received_ms -= REPLY_TOKEN_LIFE_MS - 1500;
+    job.reply_in_doubt = true;
+    play_script(play, "GET", PLAY_ANSWERS(PLAY_WHOLE(play->small_jpeg)));
+    play_script(play, PLAY_REPLY, PLAY_ANSWERS(REFUSED_AS_USED));
+    row = play_one(play, job);
+    play_assert_dead(&row, STATUS_TOKEN_EXPIRED,
+                     "reply token expired or used: HTTP 400");
+    assert_true(row.reply_in_doubt);
+}
+
+/* A gateway's error says nothing about what LINE did. */
+static void test_reply_behind_a_gateway(void **state)
+{
+    struct play *play = *state;
+    struct job row;
+
+    play_script(play, "GET", PLAY_ANSWERS(PLAY_WHOLE(play->small_jpeg)));
+    play_script(play, PLAY_REPLY,
+                PLAY_ANSWERS({.status = 504}, REFUSED_AS_USED));
+    row = play_one(play, play_job(1));
+    play_assert_replied(&row, 2);
+    assert_true(row.reply_in_doubt);
+}
+
 /* No answer, and no time for another try: the receipt tells the doubt. */
 static void test_reply_without_answer_until_the_deadline(void **state)
 {
     struct play *play = *state;
     struct job job = play_job(1), row;
 
-    job.received_ms -= REPLY_TOKEN_LIFE_MS;
+    job.received_ms -= REPLY_TOKEN_LIFE_MS - 3000;
+    job.attempts = 8; /* the next wait is 4 s at least */
     play_script(play, "GET", PLAY_ANSWERS(PLAY_WHOLE(play->small_jpeg)));
     play_script(play, PLAY_REPLY, PLAY_ANSWERS({.drop = true}));
     row = play_one(play, job);
@@ -404,6 +435,8 @@ int main(void)
         CASE(test_reply_stays_in_doubt),
         CASE(test_reply_that_never_arrived_is_sent_again),
         CASE(test_reply_is_refused),
+        CASE(test_refusal_in_the_last_moment_is_no_delivery),
+        CASE(test_reply_behind_a_gateway),
         CASE(test_reply_without_answer_until_the_deadline),
         CASE(test_published_job_is_replied_without_a_fetch),
         CASE(test_reply_of_a_dead_worker_had_arrived),
