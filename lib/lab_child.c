@@ -108,14 +108,21 @@ static struct stream *find_stream(struct lab_child *lab, uint64_t id)
     return NULL;
 }
 
-static void release_stream(struct stream *stream)
+static void close_outputs(struct stream *stream)
 {
-    transcode_free(stream->transcode);
-    free(stream->ring);
     if (stream->original.fd >= 0)
         close(stream->original.fd);
     if (stream->preview.fd >= 0)
         close(stream->preview.fd);
+    stream->original.fd = -1;
+    stream->preview.fd = -1;
+}
+
+static void release_stream(struct stream *stream)
+{
+    transcode_free(stream->transcode);
+    free(stream->ring);
+    close_outputs(stream);
     *stream = (struct stream){.original.fd = -1, .preview.fd = -1};
 }
 
@@ -142,10 +149,13 @@ static enum status send_report(struct lab_child *lab, enum lab_wire_type type,
     return send_message(lab, &message);
 }
 
+/* The store publishes no file that somebody may still write to. */
 static enum status finish_stream(struct lab_child *lab, struct stream *stream)
 {
-    enum status status = send_report(lab, LAB_WIRE_DONE, stream);
+    enum status status;
 
+    close_outputs(stream);
+    status = send_report(lab, LAB_WIRE_DONE, stream);
     release_stream(stream);
     return status;
 }

@@ -15,7 +15,7 @@
  *
  * Streams are numbered by the worker from 1, ever upwards on one socket. Every
  * OPEN is answered by exactly one DONE or FAIL, also after an ABORT (FAIL with
- * STOPPING). After that the number is dead: the lab ignores what still comes
+ * STOPPING). The lab has closed both outputs by then. After that the number is dead: the lab ignores what still comes
  * for it, the worker never hears of it again.
  *
  * Credit: a stream begins with LAB_WINDOW_BYTES. DATA uses it up, CREDIT gives

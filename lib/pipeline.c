@@ -444,14 +444,16 @@ static void publish_files(void *arg)
     task->work_status = make_names(task, task->report.preview_is_original);
     if (task->work_status == STATUS_OK)
         task->work_status =
-            store_publish(store, &task->original, task->job.original_name);
+            store_publish(store, &task->original, task->report.original_bytes,
+                          task->job.original_name);
     if (task->work_status != STATUS_OK)
         return;
     if (task->report.preview_is_original)
         store_discard(store, &task->preview);
     else
         task->work_status =
-            store_publish(store, &task->preview, task->job.preview_name);
+            store_publish(store, &task->preview, task->report.preview_bytes,
+                          task->job.preview_name);
 }
 
 static void published(void *arg)

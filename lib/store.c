@@ -42,9 +42,9 @@ enum status store_begin(struct store *store, struct store_file *file)
 }
 
 enum status store_publish(struct store *store, struct store_file *file,
-                          const char *name)
+                          uint64_t bytes, const char *name)
 {
-    return store->ops->publish(store, file, name);
+    return store->ops->publish(store, file, bytes, name);
 }
 
 void store_discard(struct store *store, struct store_file *file)

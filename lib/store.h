@@ -3,11 +3,15 @@
  *
  *   store_begin(store, &file)          an empty temporary file: file.fd
  *     ... the lab writes into file.fd ...
- *   store_publish(store, &file, name)  durable under its name, visible at once
+ *   store_publish(store, &file, bytes, name)
+ *                                      durable under its name, visible at once
  *   store_discard(store, &file)        instead of publishing
  *
  * Publishing is atomic: a reader sees the whole file or none. It replaces a
  * file of that name, so a repeated job overwrites itself with the same bytes.
+ * What is published cannot change any more: the writer is not trusted, so a
+ * file is refused while a descriptor or a mapping that can write to it is left
+ * anywhere.
  * All calls block (files, fsync): they belong on offload threads. One
  * store_file has one user at a time; the store itself is safe for any thread.
  *
@@ -36,7 +40,7 @@ struct store_ops {
     void (*close)(struct store *store);
     enum status (*begin)(struct store *store, struct store_file *file);
     enum status (*publish)(struct store *store, struct store_file *file,
-                           const char *name);
+                           uint64_t bytes, const char *name);
     void (*discard)(struct store *store, struct store_file *file);
     enum status (*remove)(struct store *store, const char *name);
     enum status (*check_space)(struct store *store);
@@ -57,9 +61,10 @@ enum status store_begin(struct store *store,
                         struct store_file *file) MUST_CHECK;
 
 /* File and directories are synced; mode 0644. The descriptor is closed either
- * way. On failure the temporary file is gone. */
+ * way. On failure the temporary file is gone. BUSY when somebody else can still
+ * write to the file, IO (among others) when it does not have `bytes` bytes. */
 enum status store_publish(struct store *store, struct store_file *file,
-                          const char *name) MUST_CHECK;
+                          uint64_t bytes, const char *name) MUST_CHECK;
 
 /* Nothing if there is no file. */
 void store_discard(struct store *store, struct store_file *file);

@@ -1,7 +1,7 @@
 /*
- * store_dir.c: temporary file on the same file system, fsync, mode, close,
- * rename, fsync of the directory (and of the root when the directory is new):
- * after a power cut the file is there whole or not at all.
+ * store_dir.c: temporary file on the same file system, no writer left, mode,
+ * fsync, rename, fsync of the directory (and of the root when the directory is
+ * new): after a power cut the file is there whole or not at all.
  *
  * All names are relative to a descriptor of the root, so a renamed or remounted
  * path cannot lead a write elsewhere.
@@ -11,12 +11,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "atomicfile.h"
 #include "crypto.h"
+#include "log.h"
 
 #define INCOMING ".incoming"
 #define RANDOM_BYTES 12
@@ -164,22 +166,119 @@ static enum status open_shelf(struct store_dir *dir, const char *name, int *fd)
     return *fd >= 0 ? STATUS_OK : status_from_errno(errno);
 }
 
+/* ---- publishing */
+
+/* Trades the descriptor for one that reads. Opened before the other is closed,
+ * so no error of writing back is lost in between. */
+static enum status reopen(struct store_dir *dir, struct store_file *file,
+                          int *fd)
+{
+    enum status status = STATUS_OK;
+
+    *fd = openat(dir->incoming_fd, file->temp_name,
+                 O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (*fd < 0)
+        status = status_from_errno(errno);
+    if (close(file->fd) < 0 && status == STATUS_OK)
+        status = status_from_errno(errno);
+    file->fd = -1;
+    return status;
+}
+
+static enum status check_size(int fd, uint64_t bytes)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return status_from_errno(errno);
+    if ((uint64_t)st.st_size == bytes)
+        return STATUS_OK;
+    LOG(ERROR, "store_refused", LOG_STR("why", "not of the size it had"),
+        LOG_INT("bytes", st.st_size), LOG_INT("expected", bytes));
+    return STATUS_IO;
+}
+
+static enum status copy_bytes(int to_fd, int from_fd, uint64_t bytes)
+{
+    while (bytes > 0) {
+        ssize_t n = sendfile(to_fd, from_fd, NULL, bytes);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? status_from_errno(errno) : STATUS_IO;
+        bytes -= (uint64_t)n;
+    }
+    return STATUS_OK;
+}
+
+/* A file of our own in the place of one that others may hold. */
+static enum status copy(struct store_dir *dir, struct store_file *file,
+                        uint64_t bytes, int *fd)
+{
+    struct store_file fresh = {.fd = -1};
+    enum status status = check_size(*fd, bytes);
+    enum status reopened;
+
+    if (status == STATUS_OK)
+        status = dir_begin(&dir->store, &fresh);
+    if (status != STATUS_OK)
+        return status;
+    status = copy_bytes(fresh.fd, *fd, bytes);
+    (void)unlinkat(dir->incoming_fd, file->temp_name, 0);
+    close(*fd);
+    *file = fresh;
+    reopened = reopen(dir, file, fd);
+    return status != STATUS_OK ? status : reopened;
+}
+
+/*
+ * A read lease is granted only while no writer is left, descriptor or mapping
+ * (fcntl(2), F_SETLEASE), and the file's temporary name is ours alone, so no
+ * writer comes after it; it ends with the descriptor. Where a file system has
+ * no leases, the bytes move to a file that nobody else has ever held.
+ */
+static enum status shut_out_writers(struct store_dir *dir,
+                                    struct store_file *file, uint64_t bytes,
+                                    int *fd)
+{
+    if (fcntl(*fd, F_SETLEASE, F_RDLCK) < 0) {
+        if (errno != EAGAIN)
+            return copy(dir, file, bytes, fd);
+        LOG(ERROR, "store_refused",
+            LOG_STR("why", "output still held by its writer"));
+        return STATUS_BUSY;
+    }
+    return check_size(*fd, bytes);
+}
+
+/* From here on the content is what was checked, and durable. */
+static enum status seal(struct store_dir *dir, struct store_file *file,
+                        uint64_t bytes)
+{
+    int fd = -1;
+    enum status status = reopen(dir, file, &fd);
+
+    if (status == STATUS_OK)
+        status = shut_out_writers(dir, file, bytes, &fd);
+    if (status == STATUS_OK && (fchmod(fd, 0644) < 0 || fsync(fd) < 0))
+        status = status_from_errno(errno);
+    if (fd >= 0)
+        close(fd);
+    return status;
+}
+
 static enum status dir_publish(struct store *store, struct store_file *file,
-                               const char *name)
+                               uint64_t bytes, const char *name)
 {
     struct store_dir *dir = dir_of(store);
     int shelf_fd = -1;
-    int closed;
-    enum status status = open_shelf(dir, name, &shelf_fd);
+    enum status status = seal(dir, file, bytes);
 
+    if (status == STATUS_OK)
+        status = open_shelf(dir, name, &shelf_fd);
     if (status == STATUS_OK &&
-        (fchmod(file->fd, 0644) < 0 || fsync(file->fd) < 0))
-        status = status_from_errno(errno);
-    closed = close(file->fd);
-    file->fd = -1;
-    if (status == STATUS_OK &&
-        (closed < 0 ||
-         renameat(dir->incoming_fd, file->temp_name, dir->root_fd, name) < 0))
+        renameat(dir->incoming_fd, file->temp_name, dir->root_fd, name) < 0)
         status = status_from_errno(errno);
     if (status != STATUS_OK)
         (void)unlinkat(dir->incoming_fd, file->temp_name, 0);

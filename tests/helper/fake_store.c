@@ -26,13 +26,13 @@ static enum status fake_begin(struct store *store, struct store_file *file)
 }
 
 static enum status fake_publish(struct store *store, struct store_file *file,
-                                const char *name)
+                                uint64_t bytes, const char *name)
 {
     struct fake_store *fake = fake_of(store);
     enum status status = answer_of(&fake->publish);
 
     if (status == STATUS_OK)
-        return store_publish(fake->inner, file, name);
+        return store_publish(fake->inner, file, bytes, name);
     store_discard(fake->inner, file);
     return status;
 }

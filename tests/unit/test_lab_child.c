@@ -159,6 +159,32 @@ static void serves_until_the_worker_leaves(void **state)
     expect_exit(lab, LAB_EXIT_DONE);
 }
 
+/* At the end of the pipe there is nobody left. */
+static void outputs_are_closed_before_done(void **state)
+{
+    struct lab *lab = *state;
+
+    for (uint64_t stream = 1; stream <= 50; stream++) {
+        struct lab_message message = {.type = LAB_WIRE_OPEN, .stream = stream};
+        char bytes[65536];
+        int pair[2];
+        ssize_t n;
+
+        assert_int_equal(pipe2(pair, O_CLOEXEC | O_NONBLOCK), 0);
+        transcode_options_default(&message.options);
+        message.fds[0] = message.fds[1] = pair[1];
+        put(lab, &message);
+        close(pair[1]);
+        put_data(lab, stream, jpeg.data, jpeg.len);
+        put_mark(lab, LAB_WIRE_END, stream);
+        expect_picture(lab, stream);
+        while ((n = read(pair[0], bytes, sizeof(bytes))) > 0)
+            continue;
+        assert_int_equal(n, 0);
+        close(pair[0]);
+    }
+}
+
 static void leaves_with_work_in_hand(void **state)
 {
     struct lab *lab = *state;
@@ -365,6 +391,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(serves_until_the_worker_leaves),
+        TEST(outputs_are_closed_before_done),
         TEST(leaves_with_work_in_hand),
         TEST(the_oldest_goes_first),
         TEST(aborts_are_confirmed),

@@ -7,11 +7,18 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "atomicfile.h"
@@ -77,8 +84,23 @@ static void publish(struct store *store, const char *name, const char *text)
 
     assert_int_equal(store_begin(store, &file), STATUS_OK);
     assert_int_equal(write(file.fd, text, strlen(text)), strlen(text));
-    assert_int_equal(store_publish(store, &file, name), STATUS_OK);
+    assert_int_equal(store_publish(store, &file, strlen(text), name),
+                     STATUS_OK);
     assert_int_equal(file.fd, -1);
+}
+
+/* What a writer that does not let go has. */
+static int open_temporary(const struct fixture *f,
+                          const struct store_file *file)
+{
+    char path[256];
+    int fd;
+
+    (void)snprintf(path, sizeof(path), "%s/deep/public/.incoming/%s", f->root,
+                   file->temp_name);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    return fd;
 }
 
 static void check_content(const struct fixture *f, const char *name,
@@ -108,6 +130,111 @@ static void test_publish_and_replace(void **state)
     check_content(f, "ab/one.png", "again");
     assert_int_equal(count_files(f, ".incoming"), 0);
     assert_int_equal(count_files(f, "ab"), 1);
+}
+
+/* The writer's descriptor and its mapping both count. */
+static void test_a_held_file_is_not_published(void **state)
+{
+    const struct fixture *f = *state;
+
+    for (int mapped = 0; mapped < 2; mapped++) {
+        struct store_file file;
+        void *map = MAP_FAILED;
+        int held;
+
+        assert_int_equal(store_begin(f->store, &file), STATUS_OK);
+        assert_int_equal(ftruncate(file.fd, 1), 0);
+        held = open_temporary(f, &file);
+        if (mapped) {
+            map = mmap(NULL, 1, PROT_WRITE, MAP_SHARED, held, 0);
+            assert_ptr_not_equal(map, MAP_FAILED);
+            close(held);
+        }
+        assert_int_equal(store_publish(f->store, &file, 1, "ab/held.png"),
+                         STATUS_BUSY);
+        assert_int_equal(file.fd, -1);
+        if (mapped)
+            assert_int_equal(munmap(map, 1), 0);
+        else
+            close(held);
+    }
+    assert_int_equal(count_files(f, ".incoming"), 0);
+    assert_int_equal(count_files(f, "ab"), 0);
+}
+
+static void test_the_size_must_be_right(void **state)
+{
+    const struct fixture *f = *state;
+
+    for (uint64_t bytes = 0; bytes < 5; bytes++) {
+        struct store_file file;
+
+        assert_int_equal(store_begin(f->store, &file), STATUS_OK);
+        assert_int_equal(write(file.fd, "abc", 3), 3);
+        assert_int_equal(store_publish(f->store, &file, bytes, "ab/c.png"),
+                         bytes == 3 ? STATUS_OK : STATUS_IO);
+    }
+    assert_int_equal(count_files(f, ".incoming"), 0);
+    assert_int_equal(count_files(f, "ab"), 1);
+}
+
+/* As on a file system without leases. */
+static bool forbid_leases(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fcntl, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+                 offsetof(struct seccomp_data, args[1])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, F_SETLEASE, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog program = {ARRAY_COUNT(code), code};
+
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+/* In a child: its exit code is what publishing said. */
+static _Noreturn void publish_without_leases(const struct fixture *f,
+                                             struct store_file *file,
+                                             uint64_t bytes)
+{
+    enum status status = STATUS_BUG;
+
+    if (forbid_leases())
+        status = store_publish(f->store, file, bytes, "ab/copy.png");
+    _exit((int)status);
+}
+
+static void test_without_leases_the_bytes_are_copied(void **state)
+{
+    const struct fixture *f = *state;
+    const uint64_t sizes[] = {2, 4, 3};
+
+    for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
+        struct store_file file;
+        int held, how;
+        pid_t pid;
+
+        assert_int_equal(store_begin(f->store, &file), STATUS_OK);
+        assert_int_equal(write(file.fd, "abc", 3), 3);
+        held = open_temporary(f, &file);
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0)
+            publish_without_leases(f, &file, sizes[i]);
+        assert_int_equal(waitpid(pid, &how, 0), pid);
+        assert_true(WIFEXITED(how));
+        assert_int_equal(WEXITSTATUS(how),
+                         sizes[i] == 3 ? STATUS_OK : STATUS_IO);
+        assert_int_equal(count_files(f, ".incoming"), 0);
+        assert_int_equal(write(held, "xyz", 3), 3);
+        close(held);
+        close(file.fd);
+    }
+    check_content(f, "ab/copy.png", "abc");
 }
 
 static void test_shelf_is_readable_by_others(void **state)
@@ -150,7 +277,7 @@ static void test_bad_names_leave_nothing(void **state)
         struct store_file file;
 
         assert_int_equal(store_begin(f->store, &file), STATUS_OK);
-        assert_int_not_equal(store_publish(f->store, &file, names[i]),
+        assert_int_not_equal(store_publish(f->store, &file, 0, names[i]),
                              STATUS_OK);
         assert_int_equal(file.fd, -1);
     }
@@ -284,6 +411,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_publish_and_replace),
+        cmocka_unit_test(test_a_held_file_is_not_published),
+        cmocka_unit_test(test_the_size_must_be_right),
+        cmocka_unit_test(test_without_leases_the_bytes_are_copied),
         cmocka_unit_test(test_shelf_is_readable_by_others),
         cmocka_unit_test(test_discard_and_remove),
         cmocka_unit_test(test_bad_names_leave_nothing),
