@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define PATH_BYTES 4096
+#define HALF_MADE_MODE 0100 /* survives any umask of a service */
 
 static enum status write_all(int fd, const void *bytes, size_t len)
 {
@@ -118,12 +119,27 @@ enum status atomicfile_read(const char *path, void *bytes, size_t size,
     return n < 0 ? STATUS_IO : STATUS_OK;
 }
 
-/* The mode is set apart from mkdir(2), which takes bits of the umask away. */
+/* Not yet finished by who made it: it died before it could set the mode. Other
+ * directories are left as their owner wants them. */
+static bool is_left_half_made(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) == 0 && S_ISDIR(st.st_mode) &&
+           st.st_uid == geteuid() && (st.st_mode & 0777) == HALF_MADE_MODE;
+}
+
+/* The mode is set apart from mkdir(2), which takes bits of the umask away, and
+ * replaces one that nobody chooses, so that a death in between shows. */
 static enum status make_directory(const char *path, mode_t mode)
 {
-    if (mkdir(path, mode) == 0)
-        return chmod(path, mode) == 0 ? STATUS_OK : status_from_errno(errno);
-    return errno == EEXIST ? STATUS_OK : status_from_errno(errno);
+    if (mkdir(path, HALF_MADE_MODE) < 0) {
+        if (errno != EEXIST)
+            return status_from_errno(errno);
+        if (!is_left_half_made(path))
+            return STATUS_OK;
+    }
+    return chmod(path, mode) == 0 ? STATUS_OK : status_from_errno(errno);
 }
 
 enum status atomicfile_make_directories(const char *path, mode_t mode)

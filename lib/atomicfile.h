@@ -27,7 +27,7 @@ enum status atomicfile_read(const char *path, void *bytes, size_t size,
 enum status atomicfile_sync_parent(const char *path) MUST_CHECK;
 
 /* mkdir -p with this mode whatever the umask. Existing directories are left as
- * they are. */
+ * they are, but those whose maker died before it could set the mode. */
 enum status atomicfile_make_directories(const char *path,
                                         mode_t mode) MUST_CHECK;
 

@@ -22,6 +22,7 @@
 
 #define INCOMING ".incoming"
 #define RANDOM_BYTES 12
+#define SHELF_MODE 0755
 
 struct store_dir {
     struct store store;
@@ -145,6 +146,23 @@ static void dir_discard(struct store *store, struct store_file *file)
     (void)unlinkat(dir->incoming_fd, file->temp_name, 0);
 }
 
+/* The mode is set apart from mkdirat(), which takes bits of the umask away, and
+ * checked however the shelf came to be: who made it may have died in between,
+ * and the front server must be able to read. The root is synced by whoever
+ * finishes the shelf. */
+static enum status finish_shelf(struct store_dir *dir, int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return status_from_errno(errno);
+    if ((st.st_mode & 07777) == SHELF_MODE)
+        return STATUS_OK;
+    if (fsync(dir->root_fd) < 0 || fchmod(fd, SHELF_MODE) < 0)
+        return status_from_errno(errno);
+    return STATUS_OK;
+}
+
 /* Opens "xx" of a name "xx/...", making it durably if it is not there. */
 static enum status open_shelf(struct store_dir *dir, const char *name, int *fd)
 {
@@ -154,16 +172,10 @@ static enum status open_shelf(struct store_dir *dir, const char *name, int *fd)
     if (slash == NULL || name[0] == '.' ||
         !str_copy_n(shelf, sizeof(shelf), name, (size_t)(slash - name)))
         return STATUS_BUG;
-    if (mkdirat(dir->root_fd, shelf, 0755) == 0) {
-        /* Whatever the umask: the front server must be able to read. */
-        if (fchmodat(dir->root_fd, shelf, 0755, 0) < 0 ||
-            fsync(dir->root_fd) < 0)
-            return status_from_errno(errno);
-    } else if (errno != EEXIST) {
+    if (mkdirat(dir->root_fd, shelf, 0700) < 0 && errno != EEXIST)
         return status_from_errno(errno);
-    }
     *fd = open_directory(dir->root_fd, shelf);
-    return *fd >= 0 ? STATUS_OK : status_from_errno(errno);
+    return *fd >= 0 ? finish_shelf(dir, *fd) : status_from_errno(errno);
 }
 
 /* ---- publishing */

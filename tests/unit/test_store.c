@@ -251,6 +251,45 @@ static void test_shelf_is_readable_by_others(void **state)
     assert_int_equal(st.st_mode & 07777, 0755);
 }
 
+static void expect_mode(const struct fixture *f, const char *leaf, mode_t mode)
+{
+    char path[256];
+    struct stat st;
+
+    (void)snprintf(path, sizeof(path), "%s/%s", f->root, leaf);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, mode);
+}
+
+/* Its maker died after mkdirat(). */
+static void test_a_half_made_shelf_is_finished(void **state)
+{
+    const struct fixture *f = *state;
+    char path[256];
+
+    (void)snprintf(path, sizeof(path), "%s/deep/public/ef", f->root);
+    assert_int_equal(mkdir(path, 0700), 0);
+    publish(f->store, "ef/one.png", "x");
+    expect_mode(f, "deep/public/ef", 0755);
+}
+
+/* Only what was left so by a maker, not what somebody closed on purpose. */
+static void test_half_made_directories_are_finished(void **state)
+{
+    const struct fixture *f = *state;
+    char path[256];
+
+    (void)snprintf(path, sizeof(path), "%s/half", f->root);
+    assert_int_equal(mkdir(path, 0100), 0);
+    (void)snprintf(path, sizeof(path), "%s/half/closed", f->root);
+    assert_int_equal(mkdir(path, 0700), 0);
+    (void)snprintf(path, sizeof(path), "%s/half/closed/new", f->root);
+    assert_int_equal(atomicfile_make_directories(path, 0755), STATUS_OK);
+    expect_mode(f, "half", 0755);
+    expect_mode(f, "half/closed", 0700);
+    expect_mode(f, "half/closed/new", 0755);
+}
+
 static void test_discard_and_remove(void **state)
 {
     const struct fixture *f = *state;
@@ -415,6 +454,8 @@ int main(void)
         cmocka_unit_test(test_the_size_must_be_right),
         cmocka_unit_test(test_without_leases_the_bytes_are_copied),
         cmocka_unit_test(test_shelf_is_readable_by_others),
+        cmocka_unit_test(test_a_half_made_shelf_is_finished),
+        cmocka_unit_test(test_half_made_directories_are_finished),
         cmocka_unit_test(test_discard_and_remove),
         cmocka_unit_test(test_bad_names_leave_nothing),
         cmocka_unit_test(test_leftovers_are_swept),
