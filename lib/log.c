@@ -1,9 +1,12 @@
 /*
- * log.c: builds the line in a buffer on the stack, then one write.
+ * log.c: builds the line in a buffer on the stack, then one write, if there is
+ * room for it.
  */
 #include "log.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <pthread.h>
 #include <unistd.h>
 
 struct line {
@@ -13,6 +16,8 @@ struct line {
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 static enum log_level threshold = LOG_LEVEL_INFO;
+static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t lost; /* lines nobody was told of yet */
 
 bool log_level_parse(const char *name, enum log_level *level)
 {
@@ -138,22 +143,61 @@ static void put_field(struct line *line, const struct log_field *field)
     put_value(line, value);
 }
 
+/* A pipe that polls writable has room for PIPE_BUF bytes (pipe(7)), more than a
+ * line, so the write does not block, unless another process takes that room in
+ * between. O_NONBLOCK is no way: it would hold for all who share the open file,
+ * a shell among them. */
+static bool write_line(const struct line *line)
+{
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+    ssize_t written;
+    int ready;
+
+    do {
+        ready = poll(&out, 1, 0);
+    } while (ready < 0 && errno == EINTR);
+    if (ready == 0)
+        return false;
+    do {
+        written = write(STDERR_FILENO, line->text, line->len);
+    } while (written < 0 && errno == EINTR);
+    return true;
+}
+
+static bool send_line(struct line *line, enum log_level level,
+                      const char *event, const struct log_field *fields)
+{
+    line->len = 0;
+    put_head(line, level, event);
+    for (; fields->kind != LOG_KIND_END; fields++)
+        put_field(line, fields);
+    line->text[line->len++] = '\n';
+    return write_line(line);
+}
+
+/* False: no room yet. */
+static bool tell_lost(struct line *line)
+{
+    const struct log_field fields[] = {LOG_INT("lines", lost), LOG_END};
+
+    if (lost > 0 && !send_line(line, LOG_LEVEL_WARN, "log_lost", fields))
+        return false;
+    lost = 0;
+    return true;
+}
+
+/* The mutex makes poll and write one step. Nobody who holds it blocks. */
 void log_write(enum log_level level, const char *event,
                const struct log_field *fields)
 {
     struct line line;
-    ssize_t written;
     int saved = errno;
 
     if (level > threshold)
         return;
-    line.len = 0;
-    put_head(&line, level, event);
-    for (; fields->kind != LOG_KIND_END; fields++)
-        put_field(&line, fields);
-    line.text[line.len++] = '\n';
-    do {
-        written = write(STDERR_FILENO, line.text, line.len);
-    } while (written < 0 && errno == EINTR);
+    pthread_mutex_lock(&one_at_a_time);
+    if (!tell_lost(&line) || !send_line(&line, level, event, fields))
+        lost++;
+    pthread_mutex_unlock(&one_at_a_time);
     errno = saved;
 }

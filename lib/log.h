@@ -4,8 +4,7 @@
  *   log_set_level(LOG_LEVEL_INFO);
  *   LOG(INFO, "fetched", LOG_STR("job", id), LOG_INT("bytes", n));
  *
- *   ts=2026-11-22T10:00:00.123Z level=info pid=71 event=fetched job=6f0c
- * bytes=9
+ *   ts=2026-11-22T10:00:00.123Z level=info pid=71 event=fetched job=6 bytes=9
  *
  * A line is written with a single write(2), so lines of several threads and
  * processes do not mix. Values are quoted and escaped where needed, control
@@ -14,7 +13,11 @@
  * written is always well-formed. Never pass a secret or a token: this module
  * does not know which values are.
  *
- * The level is the only state and is set before threads start.
+ * It does not wait for a reader: a line for which standard error has no room is
+ * dropped, and the next that gets through is preceded by event=log_lost with
+ * the number of lines. A reader that is stuck costs lines, never pictures.
+ *
+ * The level is set before threads start; all else is for any thread.
  */
 #ifndef DARKROOM_LOG_H
 #define DARKROOM_LOG_H

@@ -204,6 +204,50 @@ static void test_levels(void **state)
     assert_int_equal(level, LOG_LEVEL_ERROR);
 }
 
+/* Reads all there is; returns the number of lines, and keeps the last. */
+static size_t drain(void)
+{
+    size_t lines = 0, len = 0;
+    char c;
+
+    while (read(pipe_fds[0], &c, 1) == 1) {
+        assert_true(len < sizeof(got));
+        got[len++] = c;
+        if (c != '\n')
+            continue;
+        got[len - 1] = '\0';
+        len = 0;
+        lines++;
+    }
+    assert_int_equal(len, 0); /* only whole lines */
+    return lines;
+}
+
+/* The descriptor blocks, as that of a service does. */
+static void test_a_stuck_reader_costs_lines_only(void **state)
+{
+    int flags = fcntl(STDERR_FILENO, F_GETFL);
+    size_t sent = 4000, passed;
+    char expected[64];
+
+    (void)state;
+    assert_int_equal(fcntl(STDERR_FILENO, F_SETFL, flags & ~O_NONBLOCK), 0);
+    alarm(60);
+    for (size_t i = 0; i < sent; i++)
+        LOG(INFO, "e", LOG_INT("n", i));
+    alarm(0);
+    passed = drain();
+    assert_true(passed > 0 && passed < sent);
+    (void)snprintf(expected, sizeof(expected), "event=log_lost lines=%zu\n",
+                   sent - passed);
+    LOG(INFO, "e", LOG_INT("n", 1));
+    memset(got, 0, sizeof(got));
+    assert_true(read(pipe_fds[0], got, sizeof(got) - 1) > 0);
+    assert_non_null(strstr(got, expected));
+    LOG(INFO, "e", LOG_INT("n", 2));
+    assert_string_equal(tail(), "e n=2"); /* said once */
+}
+
 static void test_errno_survives(void **state)
 {
     (void)state;
@@ -225,6 +269,7 @@ int main(void)
         TEST(test_escapes_and_characters_are_not_halved),
         TEST(test_fields_without_room_are_left_out),
         TEST(test_levels),
+        TEST(test_a_stuck_reader_costs_lines_only),
         TEST(test_errno_survives),
     };
 
