@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -25,6 +26,7 @@ struct exchange {
 struct responder {
     struct responder_options options;
     int stop_fd; /* becomes readable, and stays so, when all shall stop */
+    atomic_bool failing; /* no request can be accepted: told once */
     size_t thread_count;
     pthread_t threads[ACCEPTORS_MAX];
 };
@@ -183,17 +185,34 @@ void responder_run_cgi(responder_fn *handler, void *arg)
 
 /* ---- acceptors */
 
-/* False when it is time to stop. */
-static bool wait_for_request(const struct responder *responder)
+/* Until `listener` (-1: none) is readable or the time is over. False when it is
+ * time to stop. */
+static bool wait_on(const struct responder *responder, int listener,
+                    int timeout_ms)
 {
-    struct pollfd fds[] = {{.fd = 0, .events = POLLIN},
+    struct pollfd fds[] = {{.fd = listener, .events = POLLIN},
                            {.fd = responder->stop_fd, .events = POLLIN}};
 
-    while (poll(fds, ARRAY_COUNT(fds), -1) < 0) {
+    while (poll(fds, ARRAY_COUNT(fds), timeout_ms) < 0) {
         if (errno != EINTR)
             return false;
     }
     return fds[1].revents == 0;
+}
+
+/* Takes what FCGX_Accept_r() returned. EAGAIN: another acceptor was faster.
+ * Anything else (no descriptor is free) leaves the connection waiting and the
+ * listener readable: without a pause all acceptors would spin. False when it
+ * is time to stop. */
+static bool accept_failed(struct responder *responder, int rc)
+{
+    if (rc == -EAGAIN)
+        return true;
+    if (!atomic_exchange(&responder->failing, true))
+        LOG(WARN, "cannot_accept",
+            LOG_STR("reason", status_text(status_from_errno(-rc))),
+            LOG_INT("errno", -rc));
+    return wait_on(responder, -1, ACCEPT_RETRY_MS);
 }
 
 static void *acceptor_main(void *arg)
@@ -201,13 +220,18 @@ static void *acceptor_main(void *arg)
     struct responder *responder = arg;
     FCGX_Request request;
     struct exchange x = {.fcgi = &request};
+    bool going = true;
 
     if (FCGX_InitRequest(&request, 0, 0) != 0)
         return NULL;
-    while (wait_for_request(responder)) {
-        /* Another acceptor may have been faster: not an error. */
-        if (FCGX_Accept_r(&request) != 0)
+    while (going && wait_on(responder, 0, -1)) {
+        int rc = FCGX_Accept_r(&request);
+
+        if (rc != 0) {
+            going = accept_failed(responder, rc);
             continue;
+        }
+        atomic_store(&responder->failing, false);
         answer(&x, responder->options.handler, responder->options.arg);
         FCGX_Finish_r(&request);
     }

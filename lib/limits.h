@@ -97,6 +97,7 @@
 /* ---- worker */
 #define ACCEPTORS_DEFAULT 4
 #define ACCEPTORS_MAX 64
+#define ACCEPT_RETRY_MS 100 /* when no descriptor is free */
 #define TRANSFERS_DEFAULT 64
 #define TRANSFERS_MAX 1000
 #define DRAIN_MS 8000       /* SIGTERM to exit */
