@@ -17,7 +17,9 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -51,8 +53,8 @@ struct worker {
     pthread_t engine;
     bool engine_runs;
     struct loop_call drain_call;
-    volatile sig_atomic_t broken; /* a part failed: exit with an error */
-    char why[WHY_BYTES];          /* words about the step that failed */
+    atomic_bool broken;  /* a part failed: exit with an error */
+    char why[WHY_BYTES]; /* words about the step that failed */
 };
 
 /* ---- start */
@@ -84,6 +86,36 @@ static void hide_secrets(void)
 #endif
 }
 
+/* The soft limit is 1024 by tradition, for programs that use select(). The
+ * keeper and its labs, executed before, stay below the old one. */
+static int64_t raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return 0;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0 &&
+        getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return 0;
+    return limit.rlim_cur < INT32_MAX ? (int64_t)limit.rlim_cur : INT32_MAX;
+}
+
+/* Better fewer pictures at once than pictures that fail in the middle. */
+static void fit_transfers(struct config *config)
+{
+    int64_t limit = raise_descriptor_limit();
+    int64_t room = (limit - WORKER_DESCRIPTORS) / TRANSFER_DESCRIPTORS;
+
+    if (config->max_transfers <= room)
+        return;
+    room = int64_max(room, 1);
+    LOG(WARN, "few_descriptors", LOG_INT("limit", limit),
+        LOG_INT("max_transfers", config->max_transfers),
+        LOG_INT("transfers", room));
+    config->max_transfers = room;
+}
+
 static enum status open_state(struct worker *worker)
 {
     const struct config *config = &worker->config;
@@ -113,7 +145,7 @@ static void on_lab_broken(void *arg)
 {
     struct worker *worker = arg;
 
-    worker->broken = 1;
+    atomic_store(&worker->broken, true);
     (void)kill(getpid(), SIGTERM);
 }
 
@@ -194,7 +226,7 @@ static void *engine_main(void *arg)
 
     if (status != STATUS_OK) {
         LOG(ERROR, "engine", LOG_STR("reason", status_name(status)));
-        worker->broken = 1;
+        atomic_store(&worker->broken, true);
         (void)kill(getpid(), SIGTERM);
     }
     return NULL;
@@ -348,6 +380,7 @@ static int run(struct worker *worker, const sigset_t *signals)
     (void)log_level_parse(worker->config.log_level, &level);
     log_set_level(level);
     hide_secrets();
+    fit_transfers(&worker->config);
     status = start(worker);
     if (status != STATUS_OK)
         return EXIT_FAILED;
@@ -373,7 +406,7 @@ int serve(void)
         LOG(ERROR, "cannot_start", LOG_STR("what", "darkroom-lab"),
             LOG_STR("reason", status_text(status)));
     stop(&worker);
-    if (worker.broken)
+    if (atomic_load(&worker.broken))
         exit_status = EXIT_FAILED;
     if (exit_status == EXIT_OK)
         LOG(INFO, "stopped", LOG_INT("exit", exit_status));

@@ -39,7 +39,8 @@ struct config {
     char public_url[CONFIG_VALUE_MAX + 1]; /* https, no slash at the end */
     char state_dir[CONFIG_VALUE_MAX + 1];
     int64_t acceptors;     /* threads */
-    int64_t max_transfers; /* pictures in hand at once, per worker */
+    int64_t max_transfers; /* pictures in hand at once, per worker; fewer if
+                              the limit on descriptors does not allow them */
     char log_level[16];
     /* [line] */
     char api_url[CONFIG_VALUE_MAX + 1]; /* no slash at the end */

@@ -100,7 +100,10 @@
 #define ACCEPT_RETRY_MS 100 /* when no descriptor is free */
 #define TRANSFERS_DEFAULT 64
 #define TRANSFERS_MAX 1000
-#define DRAIN_MS 8000       /* SIGTERM to exit */
+/* Two files, a duplicate of each for the lab, a socket and a spill file. */
+#define TRANSFER_DESCRIPTORS 6
+#define WORKER_DESCRIPTORS (64 + ACCEPTORS_MAX) /* all others */
+#define DRAIN_MS 8000                           /* SIGTERM to exit */
 #define STOP_MAX_S 20       /* from there to the worker's violent end */
 #define CGI_LINGER_MS 60000 /* a CGI process, for its own jobs */
 #define OFFLOAD_THREADS_MAX 8

@@ -24,4 +24,25 @@ is "the request that waited is answered" "$(cat "$stack_dir/answer")" ok
 is "it was said once" "$(log_count ' event=cannot_accept ')" 1
 ok "the worker stops" stack_end pool
 
+# ---- the limits a worker is started with
+
+limit_of() {
+    prlimit --pid "$(pgrep --parent "${stack_pids[pool]}")" --nofile --raw \
+        --noheadings --output "$1"
+}
+
+stack_pool_prefix=(prlimit --nofile=100:4000)
+smoke_must stack_pool 1
+is "a worker takes as many descriptors as it may" "$(limit_of SOFT)" 4000
+is "and has enough of them" "$(log_count ' event=few_descriptors ')" 0
+ok "it stops" stack_end pool
+
+export DARKROOM_SERVER_MAX_TRANSFERS=1000
+smoke_must stack_pool 1
+is "too few for what is set: 1000 pictures, 6 descriptors each" \
+    "$(log_field ' event=few_descriptors ' max_transfers)" 1000
+is "fewer pictures are taken at once" \
+    "$(log_field ' event=few_descriptors ' transfers)" 645
+ok "it stops" stack_end pool
+
 done_testing
