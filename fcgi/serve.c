@@ -241,19 +241,35 @@ static enum status start_engine(struct worker *worker)
 }
 
 /* Signals are taken by sigwait() in the main thread and by nobody else. QUIT is
- * what Debian's multiwatch really sends when told to send TERM, USR1 what
- * FastCGI managers send by tradition. */
+ * what Debian's multiwatch really sends when told to send TERM, USR1 what it
+ * and other FastCGI managers send unless told. */
 static void block_signals(sigset_t *signals)
 {
-    static const int stops[] = {SIGTERM, SIGINT, SIGQUIT, SIGUSR1};
+    static const int waited_for[] = {SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGHUP};
     struct sigaction ignore = {.sa_handler = SIG_IGN};
 
     (void)sigaction(SIGPIPE, &ignore, NULL);
     (void)sigaction(SIGXFSZ, &ignore, NULL); /* a limit is a full disk */
     sigemptyset(signals);
-    for (size_t i = 0; i < ARRAY_COUNT(stops); i++)
-        sigaddset(signals, stops[i]);
+    for (size_t i = 0; i < ARRAY_COUNT(waited_for); i++)
+        sigaddset(signals, waited_for[i]);
     (void)pthread_sigmask(SIG_BLOCK, signals, NULL);
+}
+
+/* A thread inherits the mask of the one that makes it. So all signals are
+ * blocked during a step that makes threads, and the main thread alone gets
+ * any. */
+static enum status without_signals(enum status (*step)(struct worker *worker),
+                                   struct worker *worker)
+{
+    sigset_t all, before;
+    enum status status;
+
+    sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    status = step(worker);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return status;
 }
 
 static enum status start(struct worker *worker)
@@ -295,10 +311,21 @@ static enum status start_acceptors(struct worker *worker)
     return status;
 }
 
+/* SIGHUP asks other servers to read their settings again. */
+static int wait_for_stop(const sigset_t *signals)
+{
+    int signal_number = 0;
+
+    while (sigwait(signals, &signal_number) == 0 && signal_number == SIGHUP)
+        LOG(WARN, "ignored", LOG_INT("signal", signal_number),
+            LOG_STR("text",
+                    "settings are read at start only: restart to change them"));
+    return signal_number;
+}
+
 static enum status run_fastcgi(struct worker *worker, const sigset_t *signals)
 {
-    enum status status = start_acceptors(worker);
-    int signal_number = 0;
+    enum status status = without_signals(start_acceptors, worker);
 
     if (status != STATUS_OK)
         return status;
@@ -306,8 +333,7 @@ static enum status run_fastcgi(struct worker *worker, const sigset_t *signals)
         LOG_INT("acceptors", worker->config.acceptors),
         LOG_INT("labs", worker->config.labs),
         LOG_INT("channels", worker->config.channel_count));
-    (void)sigwait(signals, &signal_number);
-    LOG(INFO, "stopping", LOG_INT("signal", signal_number));
+    LOG(INFO, "stopping", LOG_INT("signal", wait_for_stop(signals)));
     return STATUS_OK;
 }
 
@@ -381,7 +407,7 @@ static int run(struct worker *worker, const sigset_t *signals)
     log_set_level(level);
     hide_secrets();
     fit_transfers(&worker->config);
-    status = start(worker);
+    status = without_signals(start, worker);
     if (status != STATUS_OK)
         return EXIT_FAILED;
     if (responder_is_cgi())

@@ -4,8 +4,8 @@
 #ifndef DARKROOM_SERVE_H
 #define DARKROOM_SERVE_H
 
-/* Runs until SIGTERM or SIGINT, or for one request under CGI. Returns an enum
- * exit_status. */
+/* Runs until SIGTERM, SIGINT, SIGQUIT or SIGUSR1, or for one request under CGI.
+ * SIGHUP is logged and does nothing. Returns an enum exit_status. */
 int serve(void);
 
 #endif

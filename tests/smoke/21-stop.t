@@ -19,6 +19,12 @@ sim_post photo "$request" >/dev/null
 
 ok "some are being worked on" wait_log 10 ' event=transcoding ' 5
 worker=$(log_field ' event=transcoding ' pid)
+
+# Signals 32 and 33 are the C library's, 9 and 19 cannot be blocked.
+is "no thread but the first takes signals" "$(sed -n 's/^SigBlk:\s*//p' \
+    "/proc/$worker/task"/*/status | grep -vcx fffffffe7ffbfeff)" 1
+ok "SIGHUP is sent" kill -HUP "$worker"
+ok "and only logged" wait_log 5 " pid=$worker event=ignored signal=1 "
 ok "one worker is told to stop" kill -TERM "$worker"
 ok "it stops by itself" wait_log 15 " pid=$worker event=stopped"
 ok "all are told to stop, and stop by themselves" stack_end pool
