@@ -1,6 +1,6 @@
 /*
- * main.c: finds the subcommand. Under a CGI server, which gives no arguments,
- * that is `serve`.
+ * main.c: finds the subcommand. Under a CGI server that is always `serve`: a
+ * query without "=" comes as arguments (RFC 3875, 4.4), from anybody.
  */
 #include "base.h"
 #include "commands.h"
@@ -27,12 +27,20 @@ static void print_help(FILE *out)
     (void)fprintf(out, "\n'darkroom COMMAND --help' says more of a command.\n");
 }
 
+/* Both are set for every request (RFC 3875, 4.1); a FastCGI program, which is
+ * started for many, has neither. */
+static bool is_cgi(void)
+{
+    return getenv("GATEWAY_INTERFACE") != NULL &&
+           getenv("REQUEST_METHOD") != NULL;
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
 
-    if (argc <= 1 && getenv("GATEWAY_INTERFACE") != NULL)
-        return cmd_serve(argc, argv);
+    if (is_cgi())
+        return cmd_serve(1, argv);
     if (str_eq(name, "--help") || str_eq(name, "-h") || str_eq(name, "help")) {
         print_help(stdout);
         return EXIT_OK;

@@ -11,21 +11,32 @@ smoke_photo
 smoke_must stack_nginx
 smoke_must stack_sim
 stack_environment
+arguments=serve
 
-# cgi METHOD PATH [NAME=VALUE...] <body: sets `answer` and `status`.
+# cgi METHOD PATH [NAME=VALUE...] <body: sets `answer` and `status`. The
+# program gets the words in `arguments`.
 cgi() {
     local method=$1 path=$2
 
     shift 2
+    # shellcheck disable=SC2086 # none, or several
     answer=$(cd "$stack_dir" && timeout 60 env GATEWAY_INTERFACE=CGI/1.1 \
         REQUEST_METHOD="$method" SCRIPT_NAME= PATH_INFO="$path" \
         REQUEST_URI="$path" QUERY_STRING= "$@" \
-        "$BUILD/darkroom" serve 2>>pool.log | tr -d '\r')
+        "$BUILD/darkroom" $arguments 2>>pool.log | tr -d '\r')
     status=${PIPESTATUS[0]}
 }
 
 cgi GET /healthz </dev/null
 like "a GET is answered" "$answer" "ok$"
+
+# A query without "=" becomes arguments (RFC 3875, 4.4).
+for arguments in "" version "check --help" "serve --help"; do
+    cgi GET /healthz </dev/null
+    like "a query does not choose what runs: '$arguments'" "$answer" \
+        "^Status: 200 .*ok$"
+done
+arguments=serve
 
 # The simulator sends a photo to a pool that is not there. So it knows the
 # photo, and the event is ours to bring.
