@@ -34,7 +34,9 @@ stack_token=${LINE_CHANNEL_ACCESS_TOKEN:-simulated-access-token}
 stack_stop_s=15 # a worker may take 8 s to finish what it has in hand
 declare -A stack_pids=()
 stack_order=()
-stack_pool_prefix=() # a command and its arguments that starts the pool
+stack_pool_prefix=()  # a command and its arguments that starts the pool
+stack_pool_options=() # of scripts/pool
+stack_nginx_user=root # of nginx's workers, if root starts it
 
 # stack_until SECONDS COMMAND...: polls until it succeeds; false if it did not.
 stack_until() {
@@ -157,7 +159,7 @@ stack_nginx_conf() {
     local user='' file
 
     # Root's nginx would serve as www-data, which can not enter /root.
-    [ "$(id -u)" -ne 0 ] || user='user root;'
+    [ "$(id -u)" -ne 0 ] || user="user $stack_nginx_user;"
     for file in "$stack_top"/nginx/darkroom-*.conf; do
         sed 's,unix:/run/darkroom/,unix:,' "$file" \
             >"$stack_dir/${file##*/}"
@@ -253,7 +255,7 @@ stack_environment() {
 stack_pool() {
     stack_environment
     stack_spawn pool "${stack_pool_prefix[@]}" \
-        "$stack_top/scripts/pool" pool.sock "$@"
+        "$stack_top/scripts/pool" "${stack_pool_options[@]}" pool.sock "$@"
     stack_until 15 stack_pool_settled || true
     stack_pool_answers || {
         echo "stack: the pool does not answer:" >&2
