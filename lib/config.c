@@ -313,15 +313,33 @@ static bool starts_with(const char *s, const char *prefix)
     return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
+/* "user:password@" before the host: a secret where none is expected, or a host
+ * that is not the one it seems to be. */
+static bool has_userinfo(const char *url)
+{
+    const char *authority = strstr(url, "://");
+
+    if (authority == NULL)
+        return false;
+    authority += strlen("://");
+    return memchr(authority, '@', strcspn(authority, "/?#")) != NULL;
+}
+
+/* ":9000", or nothing, up to the path. */
+static bool is_port(const char *s)
+{
+    if (*s == ':')
+        s += 1 + strspn(s + 1, "0123456789");
+    return *s == '\0' || *s == '/';
+}
+
 static bool is_loopback_http(const char *url)
 {
     static const char *const hosts[] = {"http://127.0.0.1", "http://localhost",
                                         "http://[::1]"};
 
     for (size_t i = 0; i < ARRAY_COUNT(hosts); i++) {
-        size_t len = strlen(hosts[i]);
-
-        if (starts_with(url, hosts[i]) && strchr(":/", url[len]) != NULL)
+        if (starts_with(url, hosts[i]) && is_port(url + strlen(hosts[i])))
             return true;
     }
     return false;
@@ -339,6 +357,8 @@ static void check_url(struct loader *loader, const char *name, char *url,
     else if (!is_header_safe(url))
         complain(loader, "%s: '%s' has a space or a control character", name,
                  url);
+    else if (has_userinfo(url))
+        complain(loader, "%s: has a user name before the host", name);
     else if (!starts_with(url, "https://") || len <= strlen("https://")) {
         if (!loopback_ok || !is_loopback_http(url))
             complain(loader, "%s: '%s' is not an https:// URL", name, url);

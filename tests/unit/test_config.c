@@ -183,6 +183,42 @@ static void test_loopback_api_is_allowed(void **state)
     config_release(&config);
 }
 
+/* What is told when this is the address of LINE's API; the caller frees it. */
+static char *load_api_url(const char *url)
+{
+    char variable[128];
+    const char *variables[] = {"LINE_CHANNEL_SECRET=abc",
+                               "LINE_CHANNEL_ACCESS_TOKEN=t",
+                               "PUBLIC_URL=https://a.example", variable, NULL};
+    struct config config;
+    char *errors;
+
+    (void)snprintf(variable, sizeof(variable), "DARKROOM_LINE_API_URL=%s", url);
+    errors = load(&config, variables, STATUS_BAD_CONFIG);
+    config_release(&config);
+    return errors;
+}
+
+/* The token would go to whoever is behind "@". */
+static void test_hosts_in_disguise(void **state)
+{
+    static const char *const urls[] = {"http://127.0.0.1:80@evil.example",
+                                       "http://127.0.0.1:@evil.example",
+                                       "http://127.0.0.1:9000x",
+                                       "http://127.0.0.1@evil.example",
+                                       "https://api.line.me@evil.example/v2",
+                                       "https://user:password@api.line.me"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(urls); i++) {
+        char *errors = load_api_url(urls[i]);
+
+        assert_non_null(strstr(errors, "DARKROOM_LINE_API_URL: "));
+        assert_null(strstr(errors, "password"));
+        free(errors);
+    }
+}
+
 static void test_secrets_leave_the_environment(void **state)
 {
     char secret[] = "LINE_CHANNEL_SECRET=abc";
@@ -206,6 +242,7 @@ int main(void)
         cmocka_unit_test(test_everything_missing_is_told),
         cmocka_unit_test(test_everything_wrong_is_told),
         cmocka_unit_test(test_loopback_api_is_allowed),
+        cmocka_unit_test(test_hosts_in_disguise),
         cmocka_unit_test(test_secrets_leave_the_environment),
     };
 
