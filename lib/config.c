@@ -398,6 +398,15 @@ static void place(struct loader *loader, char *url, size_t size,
         complain(loader, "DARKROOM_SERVER_STATE_DIR: too long");
 }
 
+/* A 200 promises that the event survives this process. */
+static void check_queue(struct loader *loader)
+{
+    if (starts_with(loader->config->queue_url, "memory:"))
+        complain(loader,
+                 "DARKROOM_QUEUE_URL: memory: is for tests, it forgets what "
+                 "LINE was told is stored; use sqlite:PATH");
+}
+
 static void check_whole(struct loader *loader)
 {
     struct config *c = loader->config;
@@ -416,6 +425,7 @@ static void check_whole(struct loader *loader)
                  "DARKROOM_SERVER_STATE_DIR: '%s' is not an absolute "
                  "path",
                  c->state_dir);
+    check_queue(loader);
     place(loader, c->queue_url, sizeof(c->queue_url), "sqlite", "queue.db");
     place(loader, c->store_url, sizeof(c->store_url), "dir", "public");
     check_channels(loader);
