@@ -215,19 +215,31 @@ static void set_token(struct loader *loader, struct config_channel *channel,
     }
 }
 
+static bool has_secret(const struct config_channel *channel)
+{
+    return channel->secret_count > 0;
+}
+
+static bool has_token(const struct config_channel *channel)
+{
+    return channel->access_token[0] != '\0';
+}
+
 struct channel_key {
     const char *suffix; /* of DARKROOM_CHANNEL_<NAME> */
     const char *alias;  /* for the default channel */
+    bool (*is_set)(const struct config_channel *channel);
     void (*set)(struct loader *loader, struct config_channel *channel,
                 const char *name, const char *value);
 };
 
 static const struct channel_key channel_keys[] = {
-    {"_SECRET", "LINE_CHANNEL_SECRET", set_secrets},
-    {"_ACCESS_TOKEN", "LINE_CHANNEL_ACCESS_TOKEN", set_token},
+    {"_SECRET", "LINE_CHANNEL_SECRET", has_secret, set_secrets},
+    {"_ACCESS_TOKEN", "LINE_CHANNEL_ACCESS_TOKEN", has_token, set_token},
 };
 
-/* The value may be that of a variable or, with _FILE, in a file it names. */
+/* The value may be that of a variable or, with _FILE, in a file it names. An
+ * environment has no order: which of two names wins would be chance. */
 static void set_channel_key(struct loader *loader,
                             const struct channel_key *key, const char *channel,
                             const char *name, const char *value, bool in_file)
@@ -237,8 +249,13 @@ static void set_channel_key(struct loader *loader,
     size_t len = 0;
     enum status status;
 
-    if (c == NULL)
+    if (c == NULL || *value == '\0')
         return;
+    if (key->is_set(c)) {
+        complain(loader, "%s: channel %s has this setting by another name, too",
+                 name, channel);
+        return;
+    }
     if (!in_file) {
         key->set(loader, c, name, value);
         return;

@@ -10,8 +10,9 @@
  * a channel's is DARKROOM_CHANNEL_<NAME>_<KEY>. For one channel the names that
  * LINE's samples use suffice: LINE_CHANNEL_SECRET, LINE_CHANNEL_ACCESS_TOKEN
  * and PUBLIC_URL; it is then called "default". A secret may be given as a file
- * that holds it: the same name with _FILE. Unknown DARKROOM_ names are errors,
- * so a typing mistake does not pass as a default.
+ * that holds it: the same name with _FILE; a secret given by two names is an
+ * error. So are unknown DARKROOM_ names: a typing mistake does not pass as a
+ * default.
  *
  * config_load() reads secret files and nothing else. The result is plain data,
  * read-only once loaded and then safe for any thread.

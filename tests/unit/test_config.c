@@ -111,6 +111,38 @@ static void test_secret_from_a_file(void **state)
     config_release(&config);
 }
 
+/* Whichever name comes first; one that is empty is not given. */
+static void test_one_setting_by_two_names(void **state)
+{
+    static const char *const pairs[][2] = {
+        {"LINE_CHANNEL_SECRET=b", "DARKROOM_CHANNEL_DEFAULT_SECRET=c"},
+        {"DARKROOM_CHANNEL_DEFAULT_SECRET=c", "LINE_CHANNEL_SECRET=b"},
+        {"LINE_CHANNEL_SECRET=b", "LINE_CHANNEL_SECRET_FILE=/dev/null"},
+        {"DARKROOM_CHANNEL_DEFAULT_SECRET=b",
+         "DARKROOM_CHANNEL_default_SECRET=c"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(pairs); i++) {
+        const char *variables[] = {pairs[i][0],
+                                   "LINE_CHANNEL_ACCESS_TOKEN=t",
+                                   "DARKROOM_CHANNEL_DEFAULT_ACCESS_TOKEN=",
+                                   "PUBLIC_URL=https://a.example",
+                                   pairs[i][1],
+                                   NULL};
+        struct config config;
+        char *errors = load(&config, variables, STATUS_BAD_CONFIG);
+        size_t name_len = strcspn(pairs[i][1], "=");
+
+        assert_memory_equal(errors, pairs[i][1], name_len);
+        assert_string_equal(errors + name_len,
+                            ": channel default has this setting by another "
+                            "name, too\n");
+        free(errors);
+        config_release(&config);
+    }
+}
+
 static void test_everything_missing_is_told(void **state)
 {
     static const char *const variables[] = {"HOME=/root", NULL};
@@ -241,6 +273,7 @@ int main(void)
         cmocka_unit_test(test_three_names_suffice),
         cmocka_unit_test(test_several_channels),
         cmocka_unit_test(test_secret_from_a_file),
+        cmocka_unit_test(test_one_setting_by_two_names),
         cmocka_unit_test(test_everything_missing_is_told),
         cmocka_unit_test(test_everything_wrong_is_told),
         cmocka_unit_test(test_loopback_api_is_allowed),
