@@ -466,9 +466,9 @@ enum status lab_wire_recv(int fd, enum lab_wire_way way,
     } while (n < 0 && errno == EINTR);
     if (n < 0)
         return status_from_socket(errno);
-    if (n == 0)
-        return STATUS_CUT;
     fd_count = fds_get(&msg, message->fds);
+    if (n == 0 && fd_count == 0)
+        return STATUS_CUT;
     if ((size_t)n >= sizeof(header) &&
         (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 &&
         message_get(message, way, &header, buffer->body,
@@ -476,5 +476,6 @@ enum status lab_wire_recv(int fd, enum lab_wire_way way,
         return STATUS_OK;
     for (size_t i = 0; i < fd_count; i++)
         close(message->fds[i]);
+    message->fds[0] = message->fds[1] = -1;
     return STATUS_BAD_INPUT;
 }

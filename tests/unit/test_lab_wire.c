@@ -485,6 +485,18 @@ static void wrong_descriptors(void **state)
     refuse_with_fds(wire, LAB_WIRE_TO_LAB, &raw, 0, 2);
 }
 
+static void an_empty_message_leaks_nothing(void **state)
+{
+    const struct raw raw = {.type = LAB_WIRE_END};
+    struct wire *wire = *state;
+    struct lab_message got;
+    int fd = next_fd();
+
+    send_raw(wire, &raw, 0, 2);
+    assert_int_equal(receive(wire, LAB_WIRE_FROM_LAB, &got), STATUS_BAD_INPUT);
+    assert_int_equal(next_fd(), fd);
+}
+
 /* ---- limits */
 
 static void options_have_ceilings(void **state)
@@ -581,6 +593,7 @@ int main(void)
         TEST(wrong_statuses),
         TEST(wrong_reports),
         TEST(wrong_descriptors),
+        TEST(an_empty_message_leaks_nothing),
         TEST(options_have_ceilings),
         TEST(reports_keep_to_the_limits),
     };
