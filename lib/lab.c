@@ -325,15 +325,15 @@ static void end_streams(struct lab *lab, struct lab_link *link)
 {
     for (size_t i = 0; i < LAB_STREAMS_MAX; i++) {
         struct lab_stream *stream = link->slots[i].stream;
-        bool guilty = link->slots[i].alone && !lab->broken;
+        enum status status =
+            link->slots[i].alone ? STATUS_POISON : STATUS_LAB_DIED;
 
         link->slots[i] = (struct lab_slot){0};
         if (stream == NULL)
             continue;
         stream->link = NULL;
         stream->slot = NULL;
-        lab_stream_finish(stream, guilty ? STATUS_POISON : STATUS_LAB_DIED,
-                          NULL);
+        lab_stream_finish(stream, lab->broken ? STATUS_BUSY : status, NULL);
     }
 }
 
@@ -405,7 +405,7 @@ static void tell_broken(struct lab *lab)
             lab_link_lost(lab, &lab->links[i], "keeper lost");
     }
     while (lab->first_waiting != NULL)
-        lab_stream_finish(lab->first_waiting, STATUS_LAB_DIED, NULL);
+        lab_stream_finish(lab->first_waiting, STATUS_BUSY, NULL);
     if (lab->on_broken != NULL)
         lab->on_broken(lab->arg);
 }

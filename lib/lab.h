@@ -14,9 +14,9 @@
  *
  * The keeper is the program darkroom-lab, executed with an empty environment;
  * it forks labs on demand and reaps them. It ends when the worker does. Should
- * it end before, no picture can be decoded any more: every stream ends with
- * LAB_DIED, lab_stream_open() answers BUSY, and on_broken says so once, for the
- * worker to exit and be started afresh.
+ * it end before, no picture can be decoded any more and none is to blame: every
+ * stream ends with BUSY, lab_stream_open() answers BUSY, and on_broken says so
+ * once, for the worker to exit and be started afresh.
  *
  * A lab runs up to LAB_STREAMS_MAX pictures, the oldest first; more wait. The
  * last place is kept for pictures whose input has ended, so that transfers

@@ -129,7 +129,7 @@ static void without_keeper_the_worker_is_told(void **state)
     assert_int_equal(kill(bench.keeper_pid, SIGKILL), 0);
     lab_bench_run(&bench, is_broken, &bench);
     for (size_t i = 0; i < batch.count; i++) {
-        assert_int_equal(batch.shots[i].status, STATUS_LAB_DIED);
+        assert_int_equal(batch.shots[i].status, STATUS_BUSY);
         assert_int_equal(batch.shots[i].dones, 1);
     }
     assert_int_equal(lab_shot_open(&batch.shots[0]), STATUS_BUSY);
