@@ -3,11 +3,12 @@
  * labs, then the sandbox, then one poll over the worker's socket and a signalfd
  * for SIGCHLD.
  *
- *   NEW_LAB -> socketpair, fork;   parent: LAB (pid, worker's end) or NO_LAB
- *                                  child:  socket to 0, sandbox,
- * lab_child_run() KILL    -> SIGKILL, if the pid is a child that was not reaped
- * yet SIGCHLD -> waitpid, one log line for a death that nobody asked for EOF ->
- * SIGKILL to all, waitpid, end
+ *   NEW_LAB -> socketpair, fork
+ *                parent: LAB (pid, worker's end) or NO_LAB
+ *                child:  socket to 0, sandbox, lab_child_run()
+ *   KILL    -> SIGKILL, if the pid is a child not reaped yet
+ *   SIGCHLD -> waitpid, one log line for a death nobody asked for
+ *   EOF     -> SIGKILL to all, waitpid, end
  */
 #include "lab_keeper.h"
 

@@ -101,7 +101,7 @@ const char *lab_link_stalled(const struct lab_link *link, int64_t now_ms,
 
 struct loop *lab_loop(const struct lab *lab);
 
-/* lab_turn() runs soon. */
+/* on_turn() of lab.c runs soon. */
 void lab_wake(struct lab *lab);
 
 /* The link's lab is dead or must die; `why` for the log. Ends its streams, with
