@@ -72,14 +72,19 @@ static void keeper_lost(struct lab *lab, enum status status)
     lab_wake(lab);
 }
 
-static void kill_lab(struct lab *lab, pid_t pid)
+/* A full socket is no loss: the next turn tries again. */
+static void kill_lab(struct lab *lab, struct lab_link *link)
 {
-    const struct lab_message message = {.type = LAB_WIRE_KILL, .pid = pid};
+    const struct lab_message message = {.type = LAB_WIRE_KILL,
+                                        .pid = link->kill_pid};
     enum status status;
 
-    if (lab->broken)
+    if (lab->broken || link->kill_pid == 0)
         return;
     status = lab_wire_send(lab->keeper.fd, &message, false);
+    if (status == STATUS_BUSY)
+        return;
+    link->kill_pid = 0;
     if (status != STATUS_OK)
         keeper_lost(lab, status);
 }
@@ -125,7 +130,10 @@ static void read_keeper(struct lab *lab)
     while (!lab->broken && status == STATUS_OK) {
         status = lab_wire_recv(lab->keeper.fd, LAB_WIRE_FROM_KEEPER, &buffer,
                                &answer, false);
-        if (status == STATUS_OK)
+        if (status == STATUS_NO_MEMORY) /* no descriptor free for the lab */
+            answer =
+                (struct lab_message){.type = LAB_WIRE_NO_LAB, .status = status};
+        if (status == STATUS_OK || status == STATUS_NO_MEMORY)
             status = take_answer(lab, &answer);
         if (status != STATUS_OK && status != STATUS_BUSY)
             keeper_lost(lab, status);
@@ -147,9 +155,13 @@ static void ask_for_labs(struct lab *lab)
         struct lab_link *link = &lab->links[i];
         enum status status;
 
-        if (link->state != LAB_LINK_ABSENT || link->ask_at_ms > now_ms)
+        kill_lab(lab, link);
+        if (link->state != LAB_LINK_ABSENT || link->kill_pid != 0 ||
+            link->ask_at_ms > now_ms || lab->broken)
             continue;
         status = lab_wire_send(lab->keeper.fd, &message, false);
+        if (status == STATUS_BUSY)
+            return; /* its socket is full: at the next turn */
         if (status == STATUS_OK)
             link->state = LAB_LINK_ASKED;
         else
@@ -344,7 +356,8 @@ void lab_link_lost(struct lab *lab, struct lab_link *link, const char *why)
     /* A keeper takes its labs along, and its own end shows first: then no
      * picture is to blame. */
     read_keeper(lab);
-    kill_lab(lab, link->pid);
+    link->kill_pid = link->pid;
+    kill_lab(lab, link);
     lab_link_stop(link);
     link->ask_at_ms = note_death(lab);
     lab_wake(lab);

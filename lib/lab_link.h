@@ -54,6 +54,7 @@ struct lab_link {
     enum lab_link_state state;
     int fd;
     pid_t pid;
+    pid_t kill_pid; /* its last lab, if the keeper was not told yet; or 0 */
     struct loop_watch watch;
     bool wants_writable;
     bool failed;          /* found dead by a call: dropped at next turn */

@@ -477,5 +477,7 @@ enum status lab_wire_recv(int fd, enum lab_wire_way way,
     for (size_t i = 0; i < fd_count; i++)
         close(message->fds[i]);
     message->fds[0] = message->fds[1] = -1;
+    if ((msg.msg_flags & MSG_CTRUNC) != 0 && fd_count < LAB_WIRE_FDS_MAX)
+        return STATUS_NO_MEMORY;
     return STATUS_BAD_INPUT;
 }

@@ -15,8 +15,9 @@
  *
  * Streams are numbered by the worker from 1, ever upwards on one socket. Every
  * OPEN is answered by exactly one DONE or FAIL, also after an ABORT (FAIL with
- * STOPPING). The lab has closed both outputs by then. After that the number is dead: the lab ignores what still comes
- * for it, the worker never hears of it again.
+ * STOPPING). The lab has closed both outputs by then. After that the number is
+ * dead: the lab ignores what still comes for it, the worker never hears of it
+ * again.
  *
  * Credit: a stream begins with LAB_WINDOW_BYTES. DATA uses it up, CREDIT gives
  * back what was decoded. CREDIT of 0 bytes is a sign of life.
@@ -91,8 +92,9 @@ enum status lab_wire_send(int fd, const struct lab_message *message,
 
 /*
  * OK; BUSY when there is none (never if `wait`); CUT when the peer is gone;
- * BAD_INPUT for an odd message, whose descriptors are closed already. Those of
- * a good one are the caller's, close-on-exec.
+ * BAD_INPUT for an odd message, whose descriptors are closed already; NO_MEMORY
+ * when it had descriptors for which this process has no room: it is lost. Those
+ * of a good one are the caller's, close-on-exec.
  */
 enum status lab_wire_recv(int fd, enum lab_wire_way way,
                           struct lab_wire_buffer *buffer,

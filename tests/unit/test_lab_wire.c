@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -497,6 +498,25 @@ static void an_empty_message_leaks_nothing(void **state)
     assert_int_equal(next_fd(), fd);
 }
 
+/* Its sender is not to blame. */
+static void no_room_for_descriptors(void **state)
+{
+    const struct raw raw = {.type = LAB_WIRE_END};
+    struct rlimit before, none;
+    struct wire *wire = *state;
+    struct lab_message got;
+    enum status status;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    send_raw(wire, &raw, HEADER_BYTES, 2);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    status = receive(wire, LAB_WIRE_TO_LAB, &got);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(status, STATUS_NO_MEMORY);
+}
+
 /* ---- limits */
 
 static void options_have_ceilings(void **state)
@@ -594,6 +614,7 @@ int main(void)
         TEST(wrong_reports),
         TEST(wrong_descriptors),
         TEST(an_empty_message_leaks_nothing),
+        TEST(no_room_for_descriptors),
         TEST(options_have_ceilings),
         TEST(reports_keep_to_the_limits),
     };
