@@ -105,6 +105,10 @@ enum status intake_accept(const struct intake *intake, const char *channel_name,
     if (status == STATUS_OK)
         status = webhook_parse(body, len, &webhook);
     if (status == STATUS_OK) {
+        if (webhook.malformed > 0)
+            LOG(WARN, "malformed_events", LOG_STR("channel", channel->name),
+                LOG_INT("malformed", webhook.malformed),
+                LOG_INT("events", webhook.total));
         status = accept_events(intake, channel, &webhook, start_us);
         webhook_release(&webhook);
     }

@@ -3,8 +3,8 @@
  * verify, parse, refuse for now if the disk is short, queue.
  *
  * OK means that every wanted event of the body is durable (or was known), or
- * that there is none: answer 200. Everything else means that nothing was
- * accepted:
+ * that there is none (malformed ones are logged and left out): answer 200.
+ * Everything else means that nothing was accepted:
  *
  *   NOT_FOUND       no such channel            404
  *   BAD_SIGNATURE   missing or wrong           401

@@ -4,9 +4,8 @@
  * judged whole: kept, or counted and left out.
  *
  * The judgement is strict only about what darkroom will use: an image message
- * with a missing or over-long id makes the whole body BAD_INPUT, so that LINE
- * sees an error rather than a picture silently lost; anything that is not an
- * image message of ours may look however it likes.
+ * with a missing or over-long id is malformed; anything that is not an image
+ * message of ours may look however it likes.
  */
 #include "webhook.h"
 
@@ -66,11 +65,13 @@ static void take_word(const struct json_event *event, char *dst, size_t size)
     (void)json_copy_str(event, dst, size);
 }
 
-/* Identifiers that are used: one that does not fit must not be cut. */
+/* Identifiers that are used: one that does not fit must not be cut. What is no
+ * string (null) is as good as missing, and may be: a group's events need not
+ * say which user (line-platform 2). */
 static void take_id(struct draft *draft, const struct json_event *event,
                     char *dst, size_t size)
 {
-    if (!json_copy_str(event, dst, size))
+    if (event->kind == JSON_STR && !json_copy_str(event, dst, size))
         draft->oversize = true;
 }
 
@@ -191,8 +192,10 @@ static enum status finish_event(struct parser *parser)
         return STATUS_OK;
     if (draft->oversize || draft->event.event_id[0] == '\0' ||
         draft->event.reply_token[0] == '\0' ||
-        !is_opaque_id(draft->event.message_id))
-        return STATUS_BAD_INPUT;
+        !is_opaque_id(draft->event.message_id)) {
+        parser->webhook->malformed++;
+        return STATUS_OK;
+    }
     draft->event.kind = WEBHOOK_IMAGE;
     fill_source(draft);
     return append_event(parser);

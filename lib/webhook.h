@@ -34,7 +34,8 @@ struct webhook {
     char destination[SOURCE_ID_MAX + 1];
     struct webhook_event *events; /* the wanted ones, in order */
     size_t count;
-    size_t total; /* events in the body, wanted or not */
+    size_t malformed; /* wanted, but without the ids they need: left out */
+    size_t total;     /* events in the body, wanted or not */
 };
 
 /*
@@ -46,8 +47,14 @@ enum status webhook_verify(const char *const *secrets, size_t count,
                            const void *body, size_t len,
                            const char *signature) MUST_CHECK;
 
-/* BAD_INPUT: not JSON, not a webhook, or a wanted event without the fields it
- * needs. TOO_LARGE: beyond a bound of limits.h. Nothing to release then. */
+/*
+ * BAD_INPUT: not JSON, or no webhook. TOO_LARGE: beyond a bound of limits.h.
+ * Nothing to release then.
+ *
+ * A malformed event is counted and left out, even if it is the only one: it
+ * would be as malformed in every redelivery, and refusing the body would take
+ * the pictures of others with it. The caller is to log the count.
+ */
 enum status webhook_parse(const void *body, size_t len,
                           struct webhook *webhook) MUST_CHECK;
 void webhook_release(struct webhook *webhook);
