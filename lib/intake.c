@@ -99,8 +99,12 @@ enum status intake_accept(const struct intake *intake, const char *channel_name,
     struct webhook webhook;
     enum status status;
 
-    if (channel == NULL)
+    if (channel == NULL) {
+        LOG(WARN, "refused", LOG_STR("channel", channel_name),
+            LOG_STR("reason", status_name(STATUS_NOT_FOUND)),
+            LOG_STR("text", "no such channel: is the webhook URL right?"));
         return STATUS_NOT_FOUND;
+    }
     status = verify(channel, body, len, signature);
     if (status == STATUS_OK)
         status = webhook_parse(body, len, &webhook);

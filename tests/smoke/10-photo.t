@@ -85,6 +85,8 @@ json=(-H "Content-Type: application/json" --data-binary)
 is "GET: 405" "$(status /webhook)" 405
 is "PUT: 405" "$(status /webhook -X PUT "${json[@]}" x)" 405
 is "an unknown channel: 404" "$(status /webhook/nobody "${json[@]}" x)" 404
+is "and the log names it" \
+    "$(log_count ' event=refused channel=nobody .*no such channel')" 1
 is "text/plain: 415" \
     "$(status /webhook -H "Content-Type: text/plain" --data-binary x)" 415
 head -c 1048577 /dev/zero >"$stack_dir/large"
