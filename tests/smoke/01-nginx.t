@@ -69,11 +69,19 @@ is "a copy that is still good is not sent again" \
 for method in POST PUT DELETE OPTIONS; do
     is "$method is refused" "$(status "/static/$name.png" -X $method)" 405
 done
+for path in "$name.png" expired.png; do
+    like "a refusal of $path says what is allowed" \
+        "$(head_of "/static/$path" -X POST)" $'\n'"Allow: GET, HEAD"$'\n'
+done
+ok "other answers do not" [ "${head/Allow:/}" = "$head" ]
 
 head=$(head_of /static/zz/cdefghijklmnopqrstuvwxyz234567.png)
 like "a missing picture is 404" "$head" "HTTP/1.1 404"
-like "and that is not kept" "$head" $'\n'"Cache-Control: no-(store|cache)"
+like "and that is not kept" "$head" $'\n'"Cache-Control: no-store"
 like "a placeholder is shown" "$head" $'\n'"Content-Type: image/png"$'\n'
+
+like "the placeholder itself is asked for again" \
+    "$(head_of /static/expired.png)" $'\n'"Cache-Control: no-cache"$'\n'
 
 is "no listing of the pictures" "$(status /static/)" 403
 is "no listing of a directory of them" "$(status /static/ab/)" 404
@@ -92,11 +100,9 @@ is "nor beside it" "$(status /static../cert.pem)" 404
 like "robots.txt" "$(stack_curl /robots.txt)" "Disallow: /"
 is "favicon.ico" "$(status /favicon.ico)" 200
 is "anything else is 404" "$(status /anything)" 404
-for path in healthz metrics darkroom/; do
-    is "$path is for this machine" "$(status /$path)" 502
-    is "and not for those behind a proxy" \
-        "$(status /$path -H "X-Forwarded-For: 192.0.2.1")" 403
-done
+is "health is for this machine" "$(status /healthz)" 502
+is "and not for those behind a proxy" \
+    "$(status /healthz -H "X-Forwarded-For: 192.0.2.1")" 403
 is "no pool: 502, at once" "$(status /webhook -X POST -d x)" 502
 head -c 1048577 /dev/zero >"$stack_dir/large"
 is "a body beyond 1 MiB: 413" \
