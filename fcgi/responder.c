@@ -72,15 +72,19 @@ static const char *path_of(const struct exchange *x)
 }
 
 /* Reads what is too long to keep, so that the front server is not cut off while
- * it sends and passes our answer on; up to a bound. */
-static void drain_body(const struct exchange *x)
+ * it sends and passes our answer on; up to a bound. Never beyond the length: a
+ * CGI server need not close the body's end (RFC 3875, 4.2). */
+static void drain_body(const struct exchange *x, int64_t length)
 {
     char bytes[16 * 1024];
+    size_t left = (size_t)int64_min(length, REQUEST_DRAIN_MAX_BYTES);
 
-    for (size_t total = 0; total < REQUEST_DRAIN_MAX_BYTES;
-         total += sizeof(bytes)) {
-        if (read_body(x, bytes, sizeof(bytes)) < sizeof(bytes))
+    while (left > 0) {
+        size_t n = read_body(x, bytes, size_min(left, sizeof(bytes)));
+
+        if (n == 0)
             return;
+        left -= n;
     }
 }
 
@@ -94,9 +98,13 @@ static char *take_body(const struct exchange *x, struct request *request)
     request->body = "";
     if (*text == '\0')
         return NULL;
-    if (!str_to_int64(text, 0, WEBHOOK_BODY_MAX_BYTES, &length)) {
+    if (!str_to_int64(text, 0, INT64_MAX, &length)) {
+        request->body_status = STATUS_BAD_INPUT;
+        return NULL;
+    }
+    if (length > WEBHOOK_BODY_MAX_BYTES) {
         request->body_status = STATUS_TOO_LARGE;
-        drain_body(x);
+        drain_body(x, length);
         return NULL;
     }
     body = malloc((size_t)length + 1);
@@ -179,6 +187,7 @@ void responder_run_cgi(responder_fn *handler, void *arg)
 {
     struct exchange x = {.fcgi = NULL};
 
+    (void)setvbuf(stdin, NULL, _IONBF, 0); /* reads no more than asked for */
     answer(&x, handler, arg);
     (void)fclose(stdout);
 }

@@ -29,8 +29,8 @@ struct request {
     const char *signature;    /* x-line-signature, NULL if there is none */
     const char *body;
     size_t body_len;
-    /* OK; TOO_LARGE: over WEBHOOK_BODY_MAX_BYTES, body is empty; CUT: the body
-     * ended early; NO_MEMORY. */
+    /* OK; TOO_LARGE: over WEBHOOK_BODY_MAX_BYTES, body is empty; BAD_INPUT: the
+     * length is no number; CUT: the body ended early; NO_MEMORY. */
     enum status body_status;
 };
 

@@ -38,6 +38,22 @@ for arguments in "" version "check --help" "serve --help"; do
 done
 arguments=serve
 
+# A body's end is where CONTENT_LENGTH says, not where the file ends: this pipe
+# stays open.
+mkfifo "$stack_dir/pipe"
+exec {pipe}<>"$stack_dir/pipe"
+head -c 2000000 /dev/zero >"$stack_dir/pipe" &
+cgi POST /webhook CONTENT_TYPE=application/json CONTENT_LENGTH=2000000 \
+    <"$stack_dir/pipe"
+like "a body beyond the limit: 413" "$answer" "^Status: 413"
+exec {pipe}>&-
+wait $!
+for length in -5 x 5x 99999999999999999999; do
+    cgi POST /webhook CONTENT_TYPE=application/json CONTENT_LENGTH=$length \
+        </dev/null
+    like "a length of '$length': 400" "$answer" "^Status: 400"
+done
+
 # The simulator sends a photo to a pool that is not there. So it knows the
 # photo, and the event is ours to bring.
 sent=$(send_photo "$photo")
