@@ -33,6 +33,7 @@
 
 #define OFFLOAD_THREADS 2
 #define PATH_BYTES (CONFIG_VALUE_MAX + 64)
+#define LOAD_UNKNOWN SIZE_MAX
 #define WHY_BYTES (CONFIG_VALUE_MAX + 256)
 
 struct worker {
@@ -53,6 +54,8 @@ struct worker {
     pthread_t engine;
     bool engine_runs;
     struct loop_call drain_call;
+    struct loop_call load_call;
+    atomic_size_t load;  /* jobs in hand, when load_call looked */
     atomic_bool broken;  /* a part failed: exit with an error */
     char why[WHY_BYTES]; /* words about the step that failed */
 };
@@ -337,15 +340,50 @@ static enum status run_fastcgi(struct worker *worker, const sigset_t *signals)
     return STATUS_OK;
 }
 
+static void note_load(struct loop_call *call)
+{
+    struct worker *worker = CONTAINER_OF(call, struct worker, load_call);
+
+    atomic_store(&worker->load, pipeline_load(worker->pipeline));
+}
+
+/* Asks the engine, behind what the queue thread has posted to it so far. */
+static void ask_load(struct worker *worker)
+{
+    atomic_store(&worker->load, LOAD_UNKNOWN);
+    worker->load_call.fn = note_load;
+    loop_post(worker->loop, &worker->load_call);
+}
+
+/* Until nothing is in hand, and nothing waits for its next try: there may be no
+ * other process to make it. What others have in hand is theirs. */
+static void linger(struct worker *worker)
+{
+    int64_t until_ms = mono_ms() + CGI_LINGER_MS, idle_ms = 0;
+    struct timespec nap = {.tv_nsec = 50000000};
+
+    ask_load(worker);
+    while (mono_ms() < until_ms && !atomic_load(&worker->broken)) {
+        size_t load = atomic_load(&worker->load);
+        struct queue_stats stats;
+
+        queue_thread_stats(worker->queue_thread, &stats);
+        if (load == 0 && stats.ready == 0 && mono_ms() >= idle_ms)
+            return;
+        /* The queue's numbers may be that old when the last job ends. */
+        if (load != LOAD_UNKNOWN && (load > 0 || stats.ready > 0))
+            idle_ms = mono_ms() + QUEUE_STATS_MS;
+        (void)nanosleep(&nap, NULL);
+        if (load != LOAD_UNKNOWN)
+            ask_load(worker);
+    }
+}
+
 /* One request; then this process is also the one that does the work. */
 static void run_cgi(struct worker *worker)
 {
-    int64_t until_ms = mono_ms() + CGI_LINGER_MS;
-    struct timespec nap = {.tv_nsec = 50000000};
-
     responder_run_cgi(routes_handle, &worker->intake);
-    while (mono_ms() < until_ms && queue_thread_depth(worker->queue_thread) > 0)
-        (void)nanosleep(&nap, NULL);
+    linger(worker);
 }
 
 /* ---- stop */

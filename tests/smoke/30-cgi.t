@@ -84,4 +84,16 @@ wait_replied 1 20
 state_is "with good pictures" .totals.images_good 1
 state_is_lawful
 
+# A pool has a slow picture in hand: that is nothing to wait for.
+smoke_must stack_pool 1
+send_photo "$photo" '{"behaviour":{"rate_bytes_s":60000}}' >/dev/null
+ok "a worker has a picture in hand" wait_log 10 ' event=fetching ' 2
+cgi GET /healthz </dev/null
+like "a CGI process is asked meanwhile" "$answer" "ok$"
+state=$(sim_get state)
+state_is "and ends before that picture is answered" .totals.replies 1
+wait_replied 2
+state_is "which comes, too" .totals.replies 2
+ok "the pool stops" stack_end pool
+
 done_testing
