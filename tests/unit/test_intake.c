@@ -200,6 +200,23 @@ static void test_several_events(void **state)
     assert_string_equal(second.reply_token, "b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2");
 }
 
+static void test_picture_in_a_group(void **state)
+{
+    static const char body[] =
+        "{\"events\":[{\"type\":\"message\",\"mode\":\"active\","
+        "\"source\":{\"type\":\"group\",\"groupId\":\"C1\",\"userId\":"
+        "\"U1\"},\"webhookEventId\":\"E1\",\"replyToken\":\"t\","
+        "\"message\":{\"type\":\"image\",\"id\":\"M1\","
+        "\"contentProvider\":{\"type\":\"line\"}}}]}";
+    struct job row;
+
+    (void)state;
+    assert_int_equal(accept_body(body), STATUS_OK);
+    row = row_of(1);
+    assert_int_equal(row.source, JOB_SOURCE_GROUP);
+    assert_string_equal(row.source_id, "C1");
+}
+
 static void test_nothing_wanted(void **state)
 {
     static const char *const names[] = {"W1", "W5", "W6", "W7", "W8", "W9"};
@@ -434,6 +451,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_image),
         cmocka_unit_test(test_several_events),
+        cmocka_unit_test(test_picture_in_a_group),
         cmocka_unit_test(test_nothing_wanted),
         cmocka_unit_test(test_nothing_wanted_and_no_space),
         cmocka_unit_test(test_repeated_event),

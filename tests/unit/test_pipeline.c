@@ -85,6 +85,8 @@ static void test_png_of_unknown_length(void **state)
     play_assert_png(play, row.original_name, 200, PREVIEW_MAX_BYTES);
 }
 
+/* So many that the transfer is still going, or paused for want of room, when
+ * the lab is done. */
 static void test_bytes_after_the_picture_do_no_harm(void **state)
 {
     struct play *play = *state;
@@ -92,18 +94,35 @@ static void test_bytes_after_the_picture_do_no_harm(void **state)
     char zeros[4096] = {0};
     struct job row;
 
-    buf_init(&padded, PLAY_MAX_INPUT_BYTES);
+    play->config.max_input_bytes = IMAGE_INPUT_MAX_BYTES;
+    buf_init(&padded, play->large_jpeg.len + 16 * LAB_WINDOW_BYTES);
     assert_int_equal(
-        buf_append(&padded, play->small_jpeg.data, play->small_jpeg.len),
+        buf_append(&padded, play->large_jpeg.data, play->large_jpeg.len),
         STATUS_OK);
-    for (int i = 0; i < 100; i++)
-        assert_int_equal(buf_append(&padded, zeros, sizeof(zeros)), STATUS_OK);
+    while (buf_append(&padded, zeros, sizeof(zeros)) == STATUS_OK)
+        continue;
     play_script(play, "GET", PLAY_ANSWERS(PLAY_WHOLE(padded)));
     play_script(play, PLAY_REPLY, PLAY_ANSWERS(PLAY_TEXT("{}")));
     row = play_one(play, play_job(1));
     play_assert_replied(&row, 1);
-    play_assert_small_jpeg(play, &row);
+    play_assert_large_jpeg(play, &row);
     buf_release(&padded);
+}
+
+/* The transfer is whole, the picture in it is not. */
+static void test_half_a_picture(void **state)
+{
+    struct play *play = *state;
+    struct job row;
+
+    play_script(play, "GET",
+                PLAY_ANSWERS({.body = play->small_png.data,
+                              .len = play->small_png.len / 2}));
+    row = play_one(play, play_job(1));
+    play_assert_dead(&row, STATUS_IMAGE_TRUNCATED,
+                     "the picture ends too early");
+    play_assert_requests(play, 1, 0);
+    play_assert_nothing_published(play);
 }
 
 static void test_content_not_found(void **state)
@@ -312,6 +331,23 @@ static void test_channel_that_is_gone(void **state)
     play_assert_nothing_published(play);
 }
 
+/* More of them than a lab has places: none keeps one. */
+static void test_dead_jobs_leave_the_lab(void **state)
+{
+    struct play *play = *state;
+
+    play_script(play, "GET", PLAY_ANSWERS({.status = 404}));
+    for (int n = 1; n <= LAB_STREAMS_MAX + 1; n++) {
+        struct job job = play_job(n);
+
+        fake_queue_store(&play->queue, &job);
+    }
+    play_start(play);
+    play_run_until(play, play_is_over);
+    play_assert_requests(play, LAB_STREAMS_MAX + 1, 0);
+    assert_int_equal(lab_waiting(play->lab), 0);
+}
+
 /* ---- the lab */
 
 static void kill_lab(struct play *play)
@@ -439,6 +475,7 @@ int main(void)
         CASE(test_large_picture_has_a_preview),
         CASE(test_png_of_unknown_length),
         CASE(test_bytes_after_the_picture_do_no_harm),
+        CASE(test_half_a_picture),
         CASE(test_content_not_found),
         CASE(test_unsent_content_is_withdrawn),
         CASE(test_content_with_a_bad_token),
@@ -452,6 +489,7 @@ int main(void)
         CASE(test_the_last_try),
         CASE(test_no_try_is_left),
         CASE(test_channel_that_is_gone),
+        CASE(test_dead_jobs_leave_the_lab),
         CASE(test_killed_lab_costs_a_try),
         CASE(test_picture_that_kills_labs),
         CASE(test_no_room_for_temporary_files),
