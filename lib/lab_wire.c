@@ -33,8 +33,15 @@ struct wire_options {
     uint32_t height_max_px;
     uint32_t preview_side_max_px;
     uint32_t scans_max;
+    int64_t slice_px;
+    uint32_t mode;
+    uint32_t box_width_px;
+    uint32_t box_height_px;
+    uint32_t truncated_min_percent;
+    uint32_t webp;
+    uint32_t gif;
 };
-_Static_assert(sizeof(struct wire_options) == 64, "no padding");
+_Static_assert(sizeof(struct wire_options) == 96, "no padding");
 
 struct wire_report {
     uint64_t input_bytes;
@@ -50,8 +57,12 @@ struct wire_report {
     uint32_t original_height_px;
     uint32_t preview_width_px;
     uint32_t preview_height_px;
+    uint32_t colour_converted;
+    uint32_t idat_copied;
+    uint32_t decodes;
+    uint32_t decoded_percent;
 };
-_Static_assert(sizeof(struct wire_report) == 64, "no padding");
+_Static_assert(sizeof(struct wire_report) == 80, "no padding");
 
 struct wire_form {
     enum lab_wire_way way;
@@ -95,7 +106,11 @@ bool lab_wire_options_ok(const struct transcode_options *o)
            o->width_max_px > 0 && o->width_max_px <= IMAGE_SIDE_MAX &&
            o->height_max_px > 0 && o->height_max_px <= IMAGE_SIDE_MAX &&
            o->preview_side_max_px > 0 &&
-           o->preview_side_max_px <= IMAGE_SIDE_MAX && o->scans_max > 0;
+           o->preview_side_max_px <= IMAGE_SIDE_MAX && o->scans_max > 0 &&
+           o->slice_px > 0 && o->slice_px <= IMAGE_PIXELS_MAX &&
+           o->mode <= TRANSCODE_BOX && o->truncated_min_percent <= 100 &&
+           (o->mode != TRANSCODE_BOX ||
+            (o->box_width_px > 0 && o->box_height_px > 0));
 }
 
 bool lab_wire_status_ok(enum status status)
@@ -180,6 +195,13 @@ static void options_put(struct wire_options *w,
         .height_max_px = o->height_max_px,
         .preview_side_max_px = o->preview_side_max_px,
         .scans_max = o->scans_max,
+        .slice_px = o->slice_px,
+        .mode = (uint32_t)o->mode,
+        .box_width_px = o->box_width_px,
+        .box_height_px = o->box_height_px,
+        .truncated_min_percent = o->truncated_min_percent,
+        .webp = o->webp,
+        .gif = o->gif,
     };
 }
 
@@ -188,6 +210,9 @@ static bool options_get(const uint8_t *body, struct transcode_options *o)
     struct wire_options w;
 
     memcpy(&w, body, sizeof(w));
+    if (w.mode > TRANSCODE_BOX || w.truncated_min_percent > 100 || w.webp > 1 ||
+        w.gif > 1)
+        return false;
     *o = (struct transcode_options){
         .input_max_bytes = w.input_max_bytes,
         .original_max_bytes = w.original_max_bytes,
@@ -199,6 +224,13 @@ static bool options_get(const uint8_t *body, struct transcode_options *o)
         .height_max_px = w.height_max_px,
         .preview_side_max_px = w.preview_side_max_px,
         .scans_max = w.scans_max,
+        .slice_px = w.slice_px,
+        .mode = (enum transcode_mode)w.mode,
+        .box_width_px = w.box_width_px,
+        .box_height_px = w.box_height_px,
+        .truncated_min_percent = (uint8_t)w.truncated_min_percent,
+        .webp = w.webp == 1,
+        .gif = w.gif == 1,
     };
     return lab_wire_options_ok(o);
 }
@@ -219,6 +251,10 @@ static void report_put(struct wire_report *w, const struct transcode_report *r)
         .original_height_px = r->original_height_px,
         .preview_width_px = r->preview_width_px,
         .preview_height_px = r->preview_height_px,
+        .colour_converted = r->colour_converted,
+        .idat_copied = r->idat_copied,
+        .decodes = r->decodes,
+        .decoded_percent = r->decoded_percent,
     };
 }
 
@@ -227,8 +263,10 @@ static bool report_get(const uint8_t *body, struct transcode_report *r)
     struct wire_report w;
 
     memcpy(&w, body, sizeof(w));
-    if (w.source_type > IMAGE_TYPE_PNG || w.orientation > 8 ||
-        w.progressive > 1 || w.preview_is_original > 1)
+    if (w.source_type > IMAGE_TYPE_GIF || w.orientation > 8 ||
+        w.progressive > 1 || w.preview_is_original > 1 ||
+        w.colour_converted > 1 || w.idat_copied > 1 || w.decodes > 2 ||
+        w.decoded_percent > 100)
         return false;
     *r = (struct transcode_report){
         .source_type = (enum image_type)w.source_type,
@@ -241,6 +279,10 @@ static bool report_get(const uint8_t *body, struct transcode_report *r)
         .original_height_px = w.original_height_px,
         .preview_width_px = w.preview_width_px,
         .preview_height_px = w.preview_height_px,
+        .colour_converted = w.colour_converted == 1,
+        .idat_copied = w.idat_copied == 1,
+        .decodes = (uint8_t)w.decodes,
+        .decoded_percent = (uint8_t)w.decoded_percent,
         .input_bytes = w.input_bytes,
         .original_bytes = w.original_bytes,
         .preview_bytes = w.preview_bytes,

@@ -49,6 +49,21 @@ enum image_type {
     IMAGE_TYPE_UNKNOWN,
     IMAGE_TYPE_JPEG,
     IMAGE_TYPE_PNG,
+    IMAGE_TYPE_WEBP,
+    IMAGE_TYPE_GIF,
+};
+
+/* How large the original becomes (design section 5). All keep its ceiling. */
+enum transcode_mode {
+    /* Full size if it is sure to fit, else a size that is: one decode, no
+     * prediction. The default. */
+    TRANSCODE_FIT,
+    /* As many pixels as the ceiling allows: the size is predicted, and the
+     * picture done once more from its kept bytes where the guess was too
+     * high. Costs memory for those bytes. */
+    TRANSCODE_MAX,
+    /* Within box_width_px x box_height_px, after rotation; never enlarged. */
+    TRANSCODE_BOX,
 };
 
 /* All must be set; transcode_options_default() fills them from limits.h. */
@@ -63,6 +78,15 @@ struct transcode_options {
     uint32_t height_max_px;
     uint32_t preview_side_max_px; /* longer side of the preview */
     uint32_t scans_max;           /* progressive JPEG */
+    int64_t slice_px;             /* source pixels of work in one call */
+    enum transcode_mode mode;
+    uint32_t box_width_px; /* TRANSCODE_BOX, else ignored */
+    uint32_t box_height_px;
+    /* A picture that ends early is delivered, the missing part gray, when at
+     * least this share of its rows was decoded; 0: it is refused. */
+    uint8_t truncated_min_percent;
+    bool webp; /* take WebP; off: IMAGE_UNSUPPORTED */
+    bool gif;  /* take the first frame of a GIF */
 };
 
 /* Takes all `len` bytes or fails; the status comes back from push/run/end.
@@ -75,6 +99,9 @@ struct transcode_sinks {
     void *original_arg;
     transcode_sink_fn *preview; /* not called if preview_is_original */
     void *preview_arg;
+    /* TRANSCODE_MAX: forget what was written so far, it starts anew. Called
+     * with the arg of its output. */
+    enum status (*restart)(void *arg);
 };
 
 /* Fields are 0 until they are known; source fields are known once
@@ -85,6 +112,10 @@ struct transcode_report {
     uint8_t orientation;                        /* 1 to 8 */
     bool progressive;         /* progressive JPEG or interlaced PNG */
     bool preview_is_original; /* one file serves as both */
+    bool colour_converted;    /* was not sRGB */
+    bool idat_copied;         /* PNG: compressed pixels taken as they are */
+    uint8_t decodes;          /* 1; 2: TRANSCODE_MAX guessed too high */
+    uint8_t decoded_percent;  /* of the rows; below 100: it was cut */
     uint32_t original_width_px, original_height_px;
     uint32_t preview_width_px, preview_height_px;
     uint64_t input_bytes, original_bytes, preview_bytes;
@@ -109,7 +140,7 @@ enum status transcode_end(struct transcode *t) MUST_CHECK;
 /* Valid until transcode_free(); fills up as the picture is read. */
 const struct transcode_report *transcode_report(const struct transcode *t);
 
-/* "jpeg", "png" or "unknown". */
+/* "jpeg", "png", "webp", "gif" or "unknown". */
 const char *image_type_name(enum image_type type);
 
 #endif

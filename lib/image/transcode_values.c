@@ -19,15 +19,17 @@ void transcode_options_default(struct transcode_options *options)
         .height_max_px = IMAGE_SIDE_MAX,
         .preview_side_max_px = PREVIEW_SIDE_MAX_PX,
         .scans_max = IMAGE_SCANS_MAX,
+        .slice_px = IMAGE_SLICE_PX,
+        .mode = TRANSCODE_FIT,
     };
 }
 
 const char *image_type_name(enum image_type type)
 {
     static const char *const names[] = {
-        [IMAGE_TYPE_UNKNOWN] = "unknown",
-        [IMAGE_TYPE_JPEG] = "jpeg",
-        [IMAGE_TYPE_PNG] = "png",
+        [IMAGE_TYPE_UNKNOWN] = "unknown", [IMAGE_TYPE_JPEG] = "jpeg",
+        [IMAGE_TYPE_PNG] = "png",         [IMAGE_TYPE_WEBP] = "webp",
+        [IMAGE_TYPE_GIF] = "gif",
     };
 
     return (size_t)type < ARRAY_COUNT(names) ? names[type] : names[0];

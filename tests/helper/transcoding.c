@@ -62,12 +62,21 @@ static enum status feed(struct transcode *t, const struct buf *input,
                : status;
 }
 
+static enum status forget(void *arg)
+{
+    buf_clear(arg);
+    return STATUS_OK;
+}
+
 void transcoding_run(struct transcoding *run, const struct buf *input,
                      const struct transcode_options *options,
                      enum feeding feeding)
 {
-    struct transcode_sinks sinks = {gather, &run->original, gather,
-                                    &run->preview};
+    struct transcode_sinks sinks = {.original = gather,
+                                    .original_arg = &run->original,
+                                    .preview = gather,
+                                    .preview_arg = &run->preview,
+                                    .restart = forget};
     struct transcode_options defaults;
     struct transcode *t;
 

@@ -135,7 +135,7 @@ static enum status transcode_file(FILE *in, struct output *original,
 {
     struct transcode_options options;
     struct transcode_sinks sinks = {write_output, original, write_output,
-                                    preview};
+                                    preview, NULL};
     struct cost cost = {0};
     struct transcode *t;
     enum status status;

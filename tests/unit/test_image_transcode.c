@@ -100,7 +100,7 @@ static enum status swallow(void *arg, const uint8_t *bytes, size_t len)
 
 static struct transcode *open_transcode(size_t *total)
 {
-    struct transcode_sinks sinks = {swallow, total, swallow, total};
+    struct transcode_sinks sinks = {swallow, total, swallow, total, NULL};
     struct transcode_options options;
     struct transcode *t;
 
@@ -268,7 +268,8 @@ static enum status run_with_sinks(const struct buf *input,
                                   struct failing *original,
                                   struct failing *preview)
 {
-    struct transcode_sinks sinks = {fail_later, original, fail_later, preview};
+    struct transcode_sinks sinks = {fail_later, original, fail_later, preview,
+                                    NULL};
     struct transcode_options options;
     struct transcode *t;
     enum status status;
