@@ -28,7 +28,8 @@ struct raw {
 };
 
 #define HEADER_BYTES offsetof(struct raw, body)
-#define BODY_BYTES 64 /* of options and of reports */
+#define OPTIONS_BYTES 96 /* body of OPEN */
+#define REPORT_BYTES 80  /* of HEAD and DONE */
 
 static int set_up(void **state)
 {
@@ -351,7 +352,7 @@ static void unknown_and_misdirected(void **state)
             raw.value = type == LAB_WIRE_KILL ? 2 : 0;
             if (ways[type] != way) {
                 refuse(*state, way, &raw, 0);
-                refuse(*state, way, &raw, BODY_BYTES);
+                refuse(*state, way, &raw, REPORT_BYTES);
             }
         }
         raw.type = 0;
@@ -373,11 +374,11 @@ static void wrong_lengths(void **state)
     raw.type = LAB_WIRE_END;
     refuse(*state, LAB_WIRE_TO_LAB, &raw, 1);
     raw.type = LAB_WIRE_OPEN;
-    refuse_with_fds(*state, LAB_WIRE_TO_LAB, &raw, BODY_BYTES - 1, 2);
-    refuse_with_fds(*state, LAB_WIRE_TO_LAB, &raw, BODY_BYTES + 1, 2);
+    refuse_with_fds(*state, LAB_WIRE_TO_LAB, &raw, OPTIONS_BYTES - 1, 2);
+    refuse_with_fds(*state, LAB_WIRE_TO_LAB, &raw, OPTIONS_BYTES + 1, 2);
     raw.type = LAB_WIRE_DONE;
-    refuse(*state, LAB_WIRE_FROM_LAB, &raw, BODY_BYTES - 1);
-    refuse(*state, LAB_WIRE_FROM_LAB, &raw, BODY_BYTES + 1);
+    refuse(*state, LAB_WIRE_FROM_LAB, &raw, REPORT_BYTES - 1);
+    refuse(*state, LAB_WIRE_FROM_LAB, &raw, REPORT_BYTES + 1);
     raw.type = LAB_WIRE_CREDIT;
     refuse(*state, LAB_WIRE_FROM_LAB, &raw, 8);
     for (size_t len = 1; len < HEADER_BYTES; len++) {
@@ -433,6 +434,10 @@ static void wrong_statuses(void **state)
 #define AT_ORIENTATION 36
 #define AT_PROGRESSIVE 40
 #define AT_PREVIEW_IS_ORIGINAL 44
+#define AT_COLOUR_CONVERTED 64
+#define AT_IDAT_COPIED 68
+#define AT_DECODES 72
+#define AT_DECODED_PERCENT 76
 
 static void wrong_reports(void **state)
 {
@@ -440,23 +445,27 @@ static void wrong_reports(void **state)
         size_t at;
         uint32_t value;
     } bad[] = {
-        {AT_SOURCE_TYPE, IMAGE_TYPE_PNG + 1},
+        {AT_SOURCE_TYPE, IMAGE_TYPE_GIF + 1},
         {AT_SOURCE_TYPE, UINT32_MAX},
         {AT_ORIENTATION, 9},
         {AT_ORIENTATION, 257},
         {AT_PROGRESSIVE, 2},
         {AT_PREVIEW_IS_ORIGINAL, 256},
+        {AT_COLOUR_CONVERTED, 2},
+        {AT_IDAT_COPIED, UINT32_MAX},
+        {AT_DECODES, 3},
+        {AT_DECODED_PERCENT, 101},
     };
     struct raw raw = {.type = LAB_WIRE_DONE, .stream = 1};
     struct lab_message got;
 
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
-        memset(raw.body, 0, BODY_BYTES);
+        memset(raw.body, 0, REPORT_BYTES);
         memcpy(raw.body + bad[i].at, &bad[i].value, sizeof(bad[i].value));
-        refuse(*state, LAB_WIRE_FROM_LAB, &raw, BODY_BYTES);
+        refuse(*state, LAB_WIRE_FROM_LAB, &raw, REPORT_BYTES);
     }
-    memset(raw.body, 0, BODY_BYTES);
-    send_raw(*state, &raw, HEADER_BYTES + BODY_BYTES, 0);
+    memset(raw.body, 0, REPORT_BYTES);
+    send_raw(*state, &raw, HEADER_BYTES + REPORT_BYTES, 0);
     assert_int_equal(receive(*state, LAB_WIRE_FROM_LAB, &got), STATUS_OK);
 }
 
@@ -474,12 +483,12 @@ static void wrong_descriptors(void **state)
     assert_int_equal(receive(wire, LAB_WIRE_TO_LAB, &got), STATUS_OK);
     close(got.fds[0]);
     close(got.fds[1]);
-    memcpy(raw.body, wire->buffer.body, BODY_BYTES);
+    memcpy(raw.body, wire->buffer.body, OPTIONS_BYTES);
 
-    refuse_with_fds(wire, LAB_WIRE_TO_LAB, &raw, BODY_BYTES, 0);
-    refuse_with_fds(wire, LAB_WIRE_TO_LAB, &raw, BODY_BYTES, 1);
-    refuse_with_fds(wire, LAB_WIRE_TO_LAB, &raw, BODY_BYTES, 3);
-    refuse_with_fds(wire, LAB_WIRE_TO_LAB, &raw, BODY_BYTES, 8);
+    refuse_with_fds(wire, LAB_WIRE_TO_LAB, &raw, OPTIONS_BYTES, 0);
+    refuse_with_fds(wire, LAB_WIRE_TO_LAB, &raw, OPTIONS_BYTES, 1);
+    refuse_with_fds(wire, LAB_WIRE_TO_LAB, &raw, OPTIONS_BYTES, 3);
+    refuse_with_fds(wire, LAB_WIRE_TO_LAB, &raw, OPTIONS_BYTES, 8);
     raw.type = LAB_WIRE_CREDIT;
     refuse_with_fds(wire, LAB_WIRE_FROM_LAB, &raw, 0, 1);
     raw.type = LAB_WIRE_END;
@@ -551,6 +560,11 @@ static void options_have_ceilings(void **state)
     REFUSE(preview_side_max_px, 0);
     REFUSE(preview_side_max_px, IMAGE_SIDE_MAX + 1);
     REFUSE(scans_max, 0);
+    REFUSE(slice_px, 0);
+    REFUSE(slice_px, (int64_t)IMAGE_PIXELS_MAX + 1);
+    REFUSE(mode, TRANSCODE_BOX + 1);
+    REFUSE(mode, TRANSCODE_BOX); /* without a box */
+    REFUSE(truncated_min_percent, 101);
 #undef REFUSE
 }
 
