@@ -43,7 +43,8 @@ LDFLAGS_ALL := -pthread -pie -Wl,-z,relro,-z,now,--as-needed \
 LINK = $(CC) $(LDFLAGS_ALL)
 
 # One foreign library, one includer; these are the packages behind them.
-LIBS_LAB := -lpng16 -ljpeg -lz $(if $(filter 1,$(ISAL)),-lisal) -lseccomp -lm
+LIBS_LAB := -lpng16 -ljpeg -lwebp -lz $(if $(filter 1,$(ISAL)),-lisal) \
+	-lseccomp -lm
 LIBS_WORKER := -lcurl -lyajl -lcrypto -lsqlite3
 LIBS_FCGI := -lfcgi
 LIBS_SIM := -lmicrohttpd -lcurl -lyajl -lcrypto -lpng16 -lz

@@ -27,6 +27,7 @@ struct decoder_limits {
     uint64_t pixels_max;
     uint32_t scans_max;
     size_t chunk_max_bytes;
+    size_t memory_max_bytes; /* of what is held before there is a header */
 };
 
 struct decoder_header {

@@ -1,0 +1,36 @@
+/*
+ * decoder_webp.h: WebP through libwebp's incremental decoder: lossy, lossless,
+ * alpha. Of an animation the first frame, on a canvas that is transparent
+ * elsewhere.
+ *
+ * The container (RIFF) is read here; libwebp gets nothing but ALPH, VP8 and
+ * VP8L. ICCP, XMP and what nobody knows are skipped as they pass, whatever
+ * their size.
+ *
+ * Orientation: the EXIF chunk comes behind the pixels. When the header (VP8X)
+ * promises one, the compressed picture is kept until it came or the file ended,
+ * and decoded then. An EXIF chunk that nothing promised is ignored, as is one
+ * behind an animation, which would keep all of its frames.
+ *
+ * Memory: libwebp writes into one buffer for the whole picture and reads from
+ * the compressed bytes as a whole. Both, and what libwebp itself needs for
+ * alpha and lossless, are in whole_picture_bytes. Not in there are the Huffman
+ * tables of a lossless picture, whose number only libwebp learns.
+ *
+ * Slices: libwebp decodes all it can from the bytes that it is shown, so it is
+ * shown few at a time; how many follows from how many rows they made. One that
+ * is flat (some hundred bytes for a megapixel) still comes in one go.
+ *
+ * Damage is IMAGE_BROKEN, an early end IMAGE_TRUNCATED. What is behind the
+ * pixels may be missing.
+ *
+ * Reference: RFC 9649.
+ */
+#ifndef DARKROOM_IMAGE_DECODER_WEBP_H
+#define DARKROOM_IMAGE_DECODER_WEBP_H
+
+#include "decoder.h"
+
+extern const struct decoder_ops decoder_webp;
+
+#endif
