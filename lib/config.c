@@ -67,6 +67,8 @@ static const struct setting settings[] = {
            DIGITS(IMAGE_INPUT_MAX_BYTES), 1, IMAGE_INPUT_MAX_BYTES),
     NUMBER("IMAGE_MAX_MEMORY_BYTES", max_memory_bytes,
            DIGITS(IMAGE_MEMORY_MAX_BYTES), 1, IMAGE_MEMORY_MAX_BYTES),
+    NUMBER("IMAGE_WEBP", webp, "0", 0, 1),
+    NUMBER("IMAGE_GIF", gif, "0", 0, 1),
 };
 
 static void PRINTF_LIKE(2, 3)

@@ -55,6 +55,7 @@ struct config {
     int64_t max_pixels;
     int64_t max_input_bytes;
     int64_t max_memory_bytes;
+    int64_t webp, gif; /* 0 or 1: taken besides JPEG and PNG */
 
     struct config_channel *channels; /* sorted by nothing; at least one */
     size_t channel_count;

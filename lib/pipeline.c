@@ -372,6 +372,8 @@ static void fill_limits(const struct task *task,
     limits->input_max_bytes = (size_t)config->max_input_bytes;
     limits->memory_max_bytes = (size_t)config->max_memory_bytes;
     limits->pixels_max = (uint64_t)config->max_pixels;
+    limits->webp = config->webp == 1;
+    limits->gif = config->gif == 1;
 }
 
 static enum status start_decoding(struct task *task)

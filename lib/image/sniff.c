@@ -20,9 +20,9 @@ struct magic {
 static const struct magic magics[] = {
     MAGIC("\xff\xd8\xff", IMAGE_TYPE_JPEG),
     MAGIC("\x89PNG\r\n\x1a\n", IMAGE_TYPE_PNG),
-    MAGIC("GIF87a", IMAGE_TYPE_UNKNOWN),
-    MAGIC("GIF89a", IMAGE_TYPE_UNKNOWN),
-    MAGIC("RIFF....WEBP", IMAGE_TYPE_UNKNOWN),
+    MAGIC("GIF87a", IMAGE_TYPE_GIF),
+    MAGIC("GIF89a", IMAGE_TYPE_GIF),
+    MAGIC("RIFF....WEBP", IMAGE_TYPE_WEBP),
     MAGIC("....ftyphei", IMAGE_TYPE_UNKNOWN), /* heic, heix, heis ... */
     MAGIC("....ftypmif1", IMAGE_TYPE_UNKNOWN),
     MAGIC("....ftypavif", IMAGE_TYPE_UNKNOWN),

@@ -18,9 +18,10 @@
  */
 #include "transcode.h"
 
-#include "../limits.h"
+#include "decoder_gif.h"
 #include "decoder_jpeg.h"
 #include "decoder_png.h"
+#include "decoder_webp.h"
 #include "plan.h"
 #include "png_writer.h"
 #include "rotate.h"
@@ -284,6 +285,7 @@ static struct decoder_limits limits_of(const struct transcode_options *options)
         .pixels_max = options->pixels_max,
         .scans_max = options->scans_max,
         .chunk_max_bytes = options->chunk_max_bytes,
+        .memory_max_bytes = options->memory_max_bytes,
     };
 }
 
@@ -349,11 +351,20 @@ static enum status on_row(void *arg, const uint8_t *row)
 
 /* ---- states; OK means go on with the next one */
 
+static bool is_wanted(const struct transcode_options *options,
+                      enum image_type type)
+{
+    return (type != IMAGE_TYPE_WEBP || options->webp) &&
+           (type != IMAGE_TYPE_GIF || options->gif);
+}
+
 static enum status step_sniff(struct transcode *t, struct decoder_input *input)
 {
     static const struct decoder_ops *const decoders[] = {
         [IMAGE_TYPE_JPEG] = &decoder_jpeg,
         [IMAGE_TYPE_PNG] = &decoder_png,
+        [IMAGE_TYPE_WEBP] = &decoder_webp,
+        [IMAGE_TYPE_GIF] = &decoder_gif,
     };
     struct decoder_limits limits = limits_of(&t->options);
     struct decoder_client client = {t, on_header, on_row};
@@ -364,6 +375,8 @@ static enum status step_sniff(struct transcode *t, struct decoder_input *input)
         return input->len == 0 ? STATUS_EMPTY : STATUS_NOT_AN_IMAGE;
     if (status != STATUS_OK)
         return status;
+    if (!is_wanted(&t->options, t->report.source_type))
+        return STATUS_IMAGE_UNSUPPORTED;
     t->state = STATE_DECODE;
     return decoders[t->report.source_type]->create(&t->decoder, &limits,
                                                    &client);
@@ -459,7 +472,7 @@ static enum status work_on_carry(struct transcode *t)
         .bytes = t->carry.bytes + t->carry.start,
         .len = t->carry.len,
         .ended = t->ended,
-        .budget_px = IMAGE_SLICE_PX,
+        .budget_px = t->options.slice_px,
     };
     enum status status = advance(t, &input);
 
@@ -474,7 +487,7 @@ static enum status work_on_bytes(struct transcode *t, const uint8_t *bytes,
     struct decoder_input input = {
         .bytes = bytes,
         .len = len,
-        .budget_px = IMAGE_SLICE_PX,
+        .budget_px = t->options.slice_px,
     };
     enum status status = advance(t, &input);
     enum status kept = STATUS_OK;

@@ -142,6 +142,7 @@ static enum status transcode_file(FILE *in, struct output *original,
     enum status closed;
 
     transcode_options_default(&options);
+    options.webp = options.gif = true;
     status = transcode_new(&t, &options, &sinks);
     if (status != STATUS_OK)
         return status;
