@@ -43,7 +43,7 @@ LDFLAGS_ALL := -pthread -pie -Wl,-z,relro,-z,now,--as-needed \
 LINK = $(CC) $(LDFLAGS_ALL)
 
 # One foreign library, one includer; these are the packages behind them.
-LIBS_LAB := -lpng16 -ljpeg -lwebp -lz $(if $(filter 1,$(ISAL)),-lisal) \
+LIBS_LAB := -lpng16 -ljpeg -lwebp -llcms2 -lz $(if $(filter 1,$(ISAL)),-lisal) \
 	-lseccomp -lm
 LIBS_WORKER := -lcurl -lyajl -lcrypto -lsqlite3
 LIBS_FCGI := -lfcgi

@@ -77,6 +77,10 @@
 #define PREVIEW_MAX_BYTES 1000000           /* line-platform 5: 1 MB */
 #define PREVIEW_SIDE_MAX_PX 1024
 
+/* ---- colour profiles */
+#define IMAGE_ICC_MAX_BYTES (4 * 1024 * 1024)         /* printers' have 3 */
+#define IMAGE_ICC_MEMORY_MAX_BYTES (48 * 1024 * 1024) /* while it is read */
+
 /* ---- lab: the jailed decoder process */
 #define LAB_STREAMS_MAX 4            /* decoded at once by one lab */
 #define LAB_CHUNK_BYTES (16 * 1024)  /* one DATA message */

@@ -270,6 +270,9 @@ enum status sandbox_enter(enum sandbox_role role, int socket_fd)
 
     if (!sandbox_is_real())
         return STATUS_OK;
+    /* gmtime_r() reads the time zone's file at first, and lcms2 dates its
+     * profiles by it. */
+    tzset();
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return status_from_errno(errno);
     status = role == SANDBOX_LAB ? limit_lab() : limit_keeper();

@@ -20,7 +20,7 @@
 #ifndef DARKROOM_IMAGE_DECODER_H
 #define DARKROOM_IMAGE_DECODER_H
 
-#include "pixels.h"
+#include "colour.h"
 
 struct decoder_limits {
     uint32_t width_max_px, height_max_px;
@@ -37,6 +37,8 @@ struct decoder_header {
     bool dct_scales;            /* heeds *eighths, see below */
     size_t whole_picture_bytes; /* buffer that grows with the picture, or 0 */
     struct pixel_format format; /* of the rows */
+    struct colour_tags colour;  /* of the rows; borrowed for header() */
+    bool colour_converted;      /* rows are sRGB, and were something else */
 };
 
 struct decoder_client {

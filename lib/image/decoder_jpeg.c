@@ -17,6 +17,7 @@
 
 #include "../limits.h"
 #include "exif.h"
+#include "jpeg_profile.h"
 
 #include <jpeglib.h>
 
@@ -24,6 +25,7 @@
 #include <setjmp.h>
 
 #define MARKER_APP1 (JPEG_APP0 + 1)
+#define MARKER_APP2 (JPEG_APP0 + 2)
 #define EXIF_NAME "Exif\0" /* and the terminator: six bytes */
 
 enum jpeg_state {
@@ -51,7 +53,9 @@ struct jpeg {
     bool has_exif;
     uint8_t orientation;
     uint8_t *row;
-    uint8_t *rgb; /* of a CMYK row */
+    uint8_t *rgb; /* of a CMYK row without a profile */
+    struct jpeg_profile profile;
+    struct colour *inks; /* of CMYK rows with one */
 };
 
 /* ---- errors */
@@ -210,17 +214,35 @@ static void detach_input(struct jpeg *jpeg)
 
 /* ---- markers */
 
+static void take_exif(struct jpeg *jpeg, const uint8_t *data, size_t len)
+{
+    size_t name = sizeof(EXIF_NAME);
+
+    if (jpeg->has_exif || len < name || memcmp(data, EXIF_NAME, name) != 0)
+        return;
+    jpeg->has_exif = true;
+    jpeg->orientation = exif_orientation(data + name, len - name);
+}
+
+/* APP2 may come between scans too, when it is too late. */
+static void take_profile(struct jpeg *jpeg, const uint8_t *data, size_t len)
+{
+    if (jpeg->state == STATE_HEADER &&
+        jpeg_profile_add(&jpeg->profile, data, len) != STATUS_OK)
+        fail(jpeg, STATUS_NO_MEMORY);
+}
+
 /*
- * APP1 is wanted whole, so it suspends until all of it is in the input (64 KB
- * at most); libjpeg then calls again from the start. Unlike jpeg_save_markers()
- * this keeps nothing, however many of them a file has.
+ * A segment is wanted whole, so it suspends until all of it is in the input (64
+ * KB at most); libjpeg then calls again from the start. Unlike
+ * jpeg_save_markers() this keeps no more than one profile, however many of them
+ * a file has.
  */
-static boolean read_app1(j_decompress_ptr info)
+static boolean read_segment(j_decompress_ptr info)
 {
     struct jpeg *jpeg = info->client_data;
     struct jpeg_source_mgr *source = info->src;
     const uint8_t *segment = source->next_input_byte;
-    size_t name = sizeof(EXIF_NAME);
     size_t len;
 
     if (source->bytes_in_buffer < 2)
@@ -230,12 +252,10 @@ static boolean read_app1(j_decompress_ptr info)
         fail(jpeg, STATUS_IMAGE_BROKEN);
     if (source->bytes_in_buffer < len)
         return FALSE;
-    if (!jpeg->has_exif && len >= 2 + name &&
-        memcmp(segment + 2, EXIF_NAME, name) == 0) {
-        jpeg->has_exif = true;
-        jpeg->orientation =
-            exif_orientation(segment + 2 + name, len - 2 - name);
-    }
+    if (info->unread_marker == MARKER_APP1)
+        take_exif(jpeg, segment + 2, len - 2);
+    else
+        take_profile(jpeg, segment + 2, len - 2);
     source->next_input_byte += len;
     source->bytes_in_buffer -= len;
     return TRUE;
@@ -247,7 +267,8 @@ static enum status create(struct jpeg *jpeg)
 {
     jpeg_create_decompress(&jpeg->info);
     install_source(jpeg);
-    jpeg_set_marker_processor(&jpeg->info, MARKER_APP1, read_app1);
+    jpeg_set_marker_processor(&jpeg->info, MARKER_APP1, read_segment);
+    jpeg_set_marker_processor(&jpeg->info, MARKER_APP2, read_segment);
     jpeg->state = STATE_HEADER;
     return STATUS_OK;
 }
@@ -313,6 +334,25 @@ static enum status set_color(struct jpeg *jpeg, struct pixel_format *format)
     }
 }
 
+/* Rows of CMYK are converted here, since no stage behind knows such; so what
+ * that takes counts as the decoder's. */
+static enum status set_profile(struct jpeg *jpeg, struct decoder_header *header)
+{
+    enum status status = jpeg_profile_get(
+        &jpeg->profile, &header->colour.profile, &header->colour.profile_bytes);
+
+    if (status != STATUS_OK || jpeg->info.out_color_space != JCS_CMYK)
+        return status;
+    status = colour_new_cmyk(&jpeg->inks, &header->colour,
+                             jpeg->info.saw_Adobe_marker);
+    header->colour = (struct colour_tags){0};
+    if (jpeg->inks == NULL)
+        return status;
+    header->colour_converted = true;
+    header->whole_picture_bytes += colour_bytes(jpeg->inks);
+    return status;
+}
+
 static enum status ask_client(struct jpeg *jpeg)
 {
     struct jpeg_decompress_struct *info = &jpeg->info;
@@ -328,7 +368,10 @@ static enum status ask_client(struct jpeg *jpeg)
     uint8_t eighths = DCTSIZE;
 
     if (status == STATUS_OK)
+        status = set_profile(jpeg, &header);
+    if (status == STATUS_OK)
         status = jpeg->client.header(jpeg->client.arg, &header, &eighths);
+    jpeg_profile_release(&jpeg->profile);
     if (status != STATUS_OK)
         return status;
     info->scale_num = eighths;
@@ -337,6 +380,21 @@ static enum status ask_client(struct jpeg *jpeg)
     info->do_fancy_upsampling = TRUE;
     info->buffered_image = jpeg_has_multiple_scans(info);
     return STATUS_OK;
+}
+
+/* How rows reach the client. */
+static enum status start_rows(struct jpeg *jpeg)
+{
+    size_t width_px = jpeg->info.output_width;
+
+    if (jpeg->info.out_color_space != JCS_CMYK)
+        return STATUS_OK;
+    if (jpeg->inks == NULL) {
+        jpeg->rgb = malloc(width_px * 3);
+        return jpeg->rgb != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+    }
+    return colour_start(jpeg->inks, width_px,
+                        &(struct row_sink){jpeg->client.row, jpeg->client.arg});
 }
 
 static enum status start(struct jpeg *jpeg)
@@ -353,11 +411,11 @@ static enum status start(struct jpeg *jpeg)
         return STATUS_BUG; /* it suspends only where it reads the scans */
     jpeg->row =
         malloc((size_t)info->output_width * (size_t)info->output_components);
-    if (info->out_color_space == JCS_CMYK)
-        jpeg->rgb = malloc((size_t)info->output_width * 3);
-    if (jpeg->row == NULL ||
-        (info->out_color_space == JCS_CMYK && jpeg->rgb == NULL))
+    if (jpeg->row == NULL)
         return STATUS_NO_MEMORY;
+    status = start_rows(jpeg);
+    if (status != STATUS_OK)
+        return status;
     jpeg->state = info->buffered_image ? STATE_COLLECT : STATE_ROWS;
     return STATUS_OK;
 }
@@ -420,16 +478,18 @@ static enum status read_rows(struct jpeg *jpeg)
 
     while (info->output_scanline < info->output_height) {
         JSAMPROW rows[] = {jpeg->row};
-        const uint8_t *row = jpeg->row;
         enum status status;
 
         if (jpeg->input->budget_px <= 0)
             return STATUS_AGAIN;
         if (jpeg_read_scanlines(info, rows, 1) == 0)
             return STATUS_MORE;
-        if (jpeg->rgb != NULL)
-            row = cmyk_to_rgb(jpeg);
-        status = jpeg->client.row(jpeg->client.arg, row);
+        if (jpeg->inks != NULL)
+            status = colour_row(jpeg->inks, jpeg->row);
+        else if (jpeg->rgb != NULL)
+            status = jpeg->client.row(jpeg->client.arg, cmyk_to_rgb(jpeg));
+        else
+            status = jpeg->client.row(jpeg->client.arg, jpeg->row);
         if (status != STATUS_OK)
             return status;
         jpeg->input->budget_px -= row_px;
@@ -480,6 +540,8 @@ static void destroy_decoder(struct decoder *decoder)
     jpeg_destroy_decompress(&jpeg->info);
     free(jpeg->row);
     free(jpeg->rgb);
+    colour_free(jpeg->inks);
+    jpeg_profile_release(&jpeg->profile);
     free(jpeg);
 }
 

@@ -1,11 +1,12 @@
 /*
  * decoder_jpeg.h: JPEG through libjpeg-turbo. Baseline, extended and
  * progressive, Huffman and arithmetic; gray stays gray, YCbCr, RGB, CMYK and
- * YCCK become RGB.
+ * YCCK become RGB, the latter two in sRGB if there is a profile of their inks.
  *
- * Memory: a few rows if there is one scan. More scans need every coefficient
- * at once (two bytes a sample). Arithmetic coding needs the rest of the file in
- * the input, since libjpeg cannot suspend inside it: MORE until input.ended.
+ * Memory: a few rows if there is one scan, and a profile until header(). More
+ * scans need every coefficient at once (two bytes a sample). Arithmetic coding
+ * needs the rest of the file in the input, since libjpeg cannot suspend inside
+ * it: MORE until input.ended.
  *
  * Damage in the entropy-coded data is IMAGE_BROKEN, an early end is
  * IMAGE_TRUNCATED. All rows and no end marker is a whole picture; with several

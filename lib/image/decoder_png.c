@@ -3,7 +3,7 @@
  *
  *   HEAD -> CHUNK -+-> FEED -> CHUNK ...        what libpng has to see
  *                  +-> SKIP -> CHUNK ...        what nobody has to see
- *                  +-> CHUNK                    eXIf, read here
+ *                  +-> CHUNK                    read here: eXIf, colours
  *   after IEND: DONE, or EMIT -> DONE if interlaced
  *
  * HEAD needs signature and IHDR in one piece, CHUNK a chunk's length and name,
@@ -57,6 +57,8 @@ struct png {
     size_t chunk_left; /* of a chunk that is fed or skipped, with its CRC */
     size_t piece_bytes;
     uint8_t orientation;
+    struct colour_tags colour;
+    bool is_srgb; /* says sRGB: then gAMA and cHRM are mere approximations */
     uint32_t width_px, height_px;
     size_t row_bytes;
     uint8_t *picture; /* interlaced */
@@ -197,6 +199,23 @@ static void make_picture(struct png *png)
         fail(png, STATUS_NO_MEMORY);
 }
 
+/* The profile goes before sRGB, and that before the rest (PNG 11.3.3). */
+static void set_colour(struct png *png, struct colour_tags *tags)
+{
+    png_charp name = NULL;
+    png_bytep profile = NULL;
+    png_uint_32 len = 0;
+    int compression = 0;
+
+    if (!png->is_srgb)
+        *tags = png->colour;
+    if (png_get_iCCP(png->reader, png->info, &name, &compression, &profile,
+                     &len) == 0)
+        return;
+    tags->profile = profile;
+    tags->profile_bytes = len;
+}
+
 /* The first IDAT: everything about the picture is known. */
 static void on_info(png_structp reader, png_infop info)
 {
@@ -213,6 +232,7 @@ static void on_info(png_structp reader, png_infop info)
 
     png->piece_bytes = piece_for(png);
     set_format(png, &header.format);
+    set_colour(png, &header.colour);
     png->row_bytes = png->width_px * pixel_bytes(&header.format);
     if (header.progressive &&
         !size_mul(png->row_bytes, png->height_px, &header.whole_picture_bytes))
@@ -328,18 +348,58 @@ static enum status read_head(struct png *png)
     return STATUS_OK;
 }
 
-/* The chunk is whole in the input. A bad checksum makes it nobody's word. */
-static enum status read_exif(struct png *png, size_t len)
+/* PNG 11.3.3.1 and 11.3.3.2. */
+static void read_colour(struct png *png, const uint8_t *chunk, size_t len)
+{
+    const uint8_t *data = chunk + CHUNK_HEAD_BYTES;
+
+    if (has_name(chunk, "sRGB"))
+        png->is_srgb = true;
+    if (has_name(chunk, "gAMA") && len == 4)
+        png->colour.gamma_e5 = get_u32(data);
+    if (!has_name(chunk, "cHRM") || len != 8 * COLOUR_POINTS)
+        return;
+    png->colour.has_points = true;
+    for (size_t i = 0; i < 2 * COLOUR_POINTS; i++)
+        png->colour.points_e5[i / 2][i % 2] = get_u32(data + 4 * i);
+}
+
+/* What has to be whole in the input before it is read. */
+static bool is_held(const uint8_t *chunk)
+{
+    static const char *const names[] = {"eXIf", "iCCP", "sRGB", "gAMA", "cHRM"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        if (has_name(chunk, names[i]))
+            return true;
+    return false;
+}
+
+/*
+ * A bad checksum makes the chunk nobody's word. Of these only iCCP goes to
+ * libpng, which inflates it as far as the profile's header says, that being
+ * below chunk_max_bytes, and to which any fault in it is but a warning. After
+ * the first IDAT it would only disturb.
+ */
+static enum status read_held(struct png *png, size_t len)
 {
     struct decoder_input *input = png->input;
     const uint8_t *chunk = input->bytes;
     size_t whole = CHUNK_HEAD_BYTES + len + CRC_BYTES;
+    bool is_sound;
 
     if (input->len < whole)
         return STATUS_MORE;
-    if (deflate_crc32(0, chunk + 4, len + 4) ==
-        get_u32(chunk + CHUNK_HEAD_BYTES + len))
+    is_sound = deflate_crc32(0, chunk + 4, len + 4) ==
+               get_u32(chunk + CHUNK_HEAD_BYTES + len);
+    if (is_sound && has_name(chunk, "iCCP") && png->row_bytes == 0) {
+        feed(png, whole);
+        return STATUS_OK;
+    }
+    if (is_sound && has_name(chunk, "eXIf"))
         png->orientation = exif_orientation(chunk + CHUNK_HEAD_BYTES, len);
+    else if (is_sound)
+        read_colour(png, chunk, len);
     input->bytes += whole;
     input->len -= whole;
     return STATUS_OK;
@@ -376,8 +436,8 @@ static enum status read_chunk(struct png *png)
     if (len > png->limits.chunk_max_bytes && !has_name(chunk, "IDAT") &&
         (fed || has_name(chunk, "eXIf")))
         return STATUS_IMAGE_CHUNK_TOO_LARGE;
-    if (has_name(chunk, "eXIf"))
-        return read_exif(png, len);
+    if (is_held(chunk) && len <= png->limits.chunk_max_bytes)
+        return read_held(png, len);
     if (fed) {
         feed(png, CHUNK_HEAD_BYTES); /* the first IDAT's: sets piece_bytes */
     } else {

@@ -3,14 +3,17 @@
  * depth and interlacing; of an APNG the first picture. 16 bits become 8,
  * indexed and gray stay what they are, a transparent colour becomes alpha.
  *
- * Memory: a few rows; the whole picture if it is interlaced; an eXIf chunk.
+ * Memory: a few rows; the whole picture if it is interlaced; an eXIf or iCCP
+ * chunk.
  *
- * Only IHDR, PLTE, tRNS, IDAT and IEND ever reach libpng. Other ancillary
- * chunks are skipped as they pass, whatever their size, so most of libpng's
- * parsers see no hostile byte. An unknown critical chunk (Apple's CgBI, say)
- * is IMAGE_UNSUPPORTED.
+ * Only IHDR, PLTE, tRNS, IDAT, IEND and iCCP ever reach libpng; eXIf, sRGB,
+ * gAMA and cHRM are read here. Other ancillary chunks are skipped as they pass,
+ * whatever their size, so most of libpng's parsers see no hostile byte. An
+ * unknown critical chunk (Apple's CgBI, say) is IMAGE_UNSUPPORTED.
  *
- * A checksum that is wrong in one of those five is IMAGE_BROKEN. A missing
+ * A checksum that is wrong in one of the first five is IMAGE_BROKEN; what is
+ * wrong with colours is ignored, as is a profile above chunk_max_bytes, packed
+ * or not. A missing
  * IEND is forgiven if all rows came and the picture is not interlaced.
  */
 #ifndef DARKROOM_IMAGE_DECODER_PNG_H

@@ -1,9 +1,10 @@
 /*
  * transcode.c: ties the stages together.
  *
- *   bytes -> sniff -> decoder -> [scale] -> [rotate] -+-> writer -> original
- *                                                     +-> scale -> writer
- *                                                               -> preview
+ *   bytes -> sniff -> decoder -> [scale] -> [colour] -> [rotate] -> original
+ *
+ *   original -+-> writer                    preview -> scale -> writer
+ *             +-> preview
  *
  *   SNIFF -> DECODE -> EMIT -> FINISH -> DONE        FAILED from anywhere
  *
@@ -18,6 +19,8 @@
  */
 #include "transcode.h"
 
+#include "../limits.h"
+#include "colour.h"
 #include "decoder_gif.h"
 #include "decoder_jpeg.h"
 #include "decoder_png.h"
@@ -55,6 +58,7 @@ struct transcode {
     struct carry carry;
     struct plan plan;
     struct decoder *decoder;
+    struct colour *colour; /* NULL: sRGB already */
     struct scale *scale;
     struct rotate *rotate;
     struct png_writer *original;
@@ -146,6 +150,11 @@ static enum status row_to_rotate(void *arg, const uint8_t *row)
     return rotate_row(arg, row);
 }
 
+static enum status row_to_colour(void *arg, const uint8_t *row)
+{
+    return colour_row(arg, row);
+}
+
 static enum status row_to_scale(void *arg, const uint8_t *row)
 {
     return scale_row(arg, row);
@@ -220,6 +229,18 @@ static enum status build_rotate(struct transcode *t)
     return status;
 }
 
+/* After scaling there are fewer rows to convert. */
+static enum status build_colour(struct transcode *t)
+{
+    enum status status;
+
+    if (t->colour == NULL)
+        return STATUS_OK;
+    status = colour_start(t->colour, t->plan.scaled.width_px, &t->first);
+    t->first = (struct row_sink){row_to_colour, t->colour};
+    return status;
+}
+
 static enum status build_scale(struct transcode *t,
                                const struct pixel_format *format)
 {
@@ -252,6 +273,8 @@ static enum status build_chain(struct transcode *t,
         status = build_preview(t);
     if (status == STATUS_OK)
         status = build_rotate(t);
+    if (status == STATUS_OK)
+        status = build_colour(t);
     if (status == STATUS_OK)
         status = build_scale(t, format);
     return status;
@@ -306,29 +329,49 @@ static enum status make_plan(struct transcode *t,
     return plan_make(&t->plan, &request);
 }
 
-/* Buffers of the decoder and of the rotation, all together. */
+/* Buffers of the decoder, of the rotation and of the colours, all together. */
 static enum status check_memory(const struct transcode *t,
                                 const struct decoder_header *header)
 {
     struct rotate_job job = rotation(t);
+    size_t colour = t->colour != NULL ? colour_bytes(t->colour) : 0;
     size_t bytes;
 
-    if (!rotate_bytes(&job, &bytes) ||
+    if (!rotate_bytes(&job, &bytes) || !size_add(bytes, colour, &bytes) ||
         !size_add(bytes, header->whole_picture_bytes, &bytes) ||
         bytes > t->options.memory_max_bytes)
         return STATUS_IMAGE_TOO_MUCH_MEMORY;
     return STATUS_OK;
 }
 
-static enum status on_header(void *arg, const struct decoder_header *header,
+/* A format whose palette was converted needs nothing for its rows. */
+static enum status prepare_colour(struct transcode *t,
+                                  struct decoder_header *header)
+{
+    enum status status =
+        colour_new(&t->colour, &header->colour, header->format.kind);
+
+    t->report.colour_converted = header->colour_converted || t->colour != NULL;
+    if (t->colour == NULL || colour_format(t->colour, &header->format))
+        return status;
+    colour_free(t->colour);
+    t->colour = NULL;
+    return STATUS_OK;
+}
+
+static enum status on_header(void *arg, const struct decoder_header *stored,
                              uint8_t *eighths)
 {
     struct transcode *t = arg;
+    struct decoder_header own = *stored;
+    struct decoder_header *header = &own;
     struct decoder_limits limits = limits_of(&t->options);
     enum status status;
 
     report_header(t, header);
     status = decoder_check_size(&limits, header->width_px, header->height_px);
+    if (status == STATUS_OK)
+        status = prepare_colour(t, header);
     if (status == STATUS_OK)
         status = make_plan(t, header);
     if (status == STATUS_OK)
@@ -440,12 +483,14 @@ static void release_stages(struct transcode *t)
     if (t->decoder != NULL)
         t->decoder->ops->destroy(t->decoder);
     scale_free(t->scale);
+    colour_free(t->colour);
     rotate_free(t->rotate);
     png_writer_free(t->original);
     scale_free(t->preview_scale);
     png_writer_free(t->preview);
     carry_release(&t->carry);
     t->decoder = NULL;
+    t->colour = NULL;
     t->scale = t->preview_scale = NULL;
     t->rotate = NULL;
     t->original = t->preview = NULL;
