@@ -19,7 +19,6 @@
  */
 #include "decoder_png.h"
 
-#include "../limits.h"
 #include "deflate.h"
 #include "exif.h"
 
@@ -178,14 +177,16 @@ static void set_format(struct png *png, struct pixel_format *format)
     png_set_scale_16(png->reader);
 }
 
-/* Input that can make about one slice of pixels at most: 7 bytes if a pixel is
- * one bit, 508 if it is 64. */
+/* Input that can make about one slice of pixels at most; with the default slice
+ * 7 bytes if a pixel is one bit, 508 if it is 64. */
 static size_t piece_for(const struct png *png)
 {
     size_t bits = (size_t)png_get_bit_depth(png->reader, png->info) *
                   png_get_channels(png->reader, png->info);
 
-    return (size_t)IMAGE_SLICE_PX * bits / 8 / DEFLATE_RATIO_MAX;
+    size_t bytes = (size_t)png->limits.slice_px * bits / 8 / DEFLATE_RATIO_MAX;
+
+    return bytes > 0 ? bytes : 1;
 }
 
 static void make_picture(struct png *png)
