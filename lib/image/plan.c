@@ -8,6 +8,8 @@
 #include "png_writer.h"
 #include "rotate.h"
 
+#include <math.h>
+
 /* Of the pixels that are sure to fit; below it the coarse DCT steps give away
  * more than the resampling they save is worth (performance-study 6). */
 #define SNAP_PERCENT 70
@@ -38,6 +40,11 @@ uint32_t plan_dct_px(uint32_t px, uint8_t eighths)
 
 /* ---- the largest size that fits */
 
+static uint32_t longer_side(const struct plan_size *size)
+{
+    return size->width_px > size->height_px ? size->width_px : size->height_px;
+}
+
 /* `full` reduced so that its longer side has `side` pixels; the other one is
  * rounded, and never 0. */
 static struct plan_size reduced(const struct plan_size *full, uint32_t side)
@@ -52,21 +59,24 @@ static struct plan_size reduced(const struct plan_size *full, uint32_t side)
                 : (struct plan_size){other_px, side};
 }
 
+static bool is_within(const struct plan_size *size, const struct plan_size *box)
+{
+    return size->width_px <= box->width_px && size->height_px <= box->height_px;
+}
+
 /* Both sides grow with the longer one, hence so does the bound: bisection. */
-bool plan_fit(const struct plan_size *full, uint32_t side_max_px,
+bool plan_fit(const struct plan_size *full, const struct plan_size *box,
               const struct pixel_format *format, size_t max_bytes,
               struct plan_size *fit)
 {
-    uint32_t longer =
-        full->width_px > full->height_px ? full->width_px : full->height_px;
-    uint32_t above = (longer < side_max_px ? longer : side_max_px) + 1;
+    uint32_t above = longer_side(full) + 1;
     uint32_t best = 0;
 
     while (above - best > 1) {
         uint32_t middle = best + (above - best) / 2;
         struct plan_size size = reduced(full, middle);
 
-        if (fits(&size, format, max_bytes))
+        if (is_within(&size, box) && fits(&size, format, max_bytes))
             best = middle;
         else
             above = middle;
@@ -87,15 +97,14 @@ static struct plan_size dct_size(const struct plan_size *full, uint8_t eighths)
 
 /* The largest DCT scale that is sure to fit, if it keeps enough of `fit`. */
 static bool snap(const struct plan_request *request,
-                 const struct plan_size *full, const struct plan_size *fit,
-                 struct plan *plan)
+                 const struct plan_size *full, struct plan *plan)
 {
     for (uint8_t eighths = DCT_FULL / 2; eighths > 0; eighths /= 2) {
         struct plan_size size = dct_size(full, eighths);
 
         if (!fits(&size, &plan->original_format, request->original_max_bytes))
             continue;
-        if (area(&size) * 100 < area(fit) * SNAP_PERCENT)
+        if (area(&size) * 100 < area(&plan->original) * SNAP_PERCENT)
             return false;
         plan->dct_eighths = eighths;
         plan->original = size;
@@ -118,25 +127,56 @@ static void set_smallest_dct_above(const struct plan_size *full,
     }
 }
 
+/* The shape of `full` with about so many pixels. */
+static struct plan_size with_area(const struct plan_size *full, uint64_t px)
+{
+    double side = longer_side(full) * sqrt((double)px / (double)area(full));
+
+    return reduced(full, side < 1 ? 1 : (uint32_t)side);
+}
+
+/* Beyond what is sure to fit, if more is predicted to. */
+static void stretch(const struct plan_request *request,
+                    const struct plan_size *full, struct plan *plan)
+{
+    struct plan_size size;
+
+    if (request->predicted_px <= area(&plan->original))
+        return;
+    plan->is_sure = false;
+    if (request->predicted_px >= area(full)) {
+        plan->original = *full;
+        plan->original_format = request->format;
+        return;
+    }
+    size = with_area(full, request->predicted_px);
+    if (area(&size) > area(&plan->original))
+        plan->original = size;
+}
+
 /* `full` is the stored size turned upright. */
 static enum status plan_original(const struct plan_request *request,
                                  const struct plan_size *full,
                                  struct plan *plan)
 {
-    struct plan_size fit;
+    const struct plan_size *box =
+        request->mode == TRANSCODE_BOX ? &request->box : full;
 
-    if (fits(full, &request->format, request->original_max_bytes)) {
-        plan->original = *full;
-        plan->original_format = request->format;
+    plan->is_sure = true;
+    plan->original_format = request->format;
+    plan->original = *full;
+    if (is_within(full, box) &&
+        fits(full, &request->format, request->original_max_bytes))
         return STATUS_OK;
-    }
     pixel_format_plain(&request->format, &plan->original_format);
-    if (!plan_fit(full, UINT32_MAX - 1, &plan->original_format,
-                  request->original_max_bytes, &fit))
+    if (!plan_fit(full, box, &plan->original_format,
+                  request->original_max_bytes, &plan->original))
         return STATUS_BUG;
-    if (request->dct_scales && snap(request, full, &fit, plan))
+    if (request->mode == TRANSCODE_FIT && request->dct_scales &&
+        snap(request, full, plan))
         return STATUS_OK;
-    plan->original = fit;
+    if (request->mode == TRANSCODE_MAX)
+        stretch(request, full, plan);
     if (request->dct_scales)
         set_smallest_dct_above(full, plan);
     return STATUS_OK;
@@ -147,6 +187,8 @@ static enum status plan_original(const struct plan_request *request,
 static enum status plan_preview(const struct plan_request *request,
                                 struct plan *plan)
 {
+    uint32_t side_px = request->preview_side_max_px;
+    struct plan_size box = {side_px, side_px};
     struct pixel_format plain;
 
     plan->preview = plan->original;
@@ -155,8 +197,8 @@ static enum status plan_preview(const struct plan_request *request,
     if (plan->preview_is_original)
         return STATUS_OK;
     pixel_format_plain(&plan->original_format, &plain);
-    return plan_fit(&plan->original, request->preview_side_max_px, &plain,
-                    request->preview_max_bytes, &plan->preview)
+    return plan_fit(&plan->original, &box, &plain, request->preview_max_bytes,
+                    &plan->preview)
                ? STATUS_OK
                : STATUS_BUG;
 }

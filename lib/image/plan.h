@@ -1,11 +1,16 @@
 /*
  * plan.h: what size everything will have. Pure arithmetic over the header of a
- * picture: nothing is predicted, nothing is tried twice (performance-study 6).
+ * picture (performance-study 6).
  *
- * Original: full size if that cannot exceed its limit. Else a DCT scale of 4/8,
- * 2/8 or 1/8 as it is, if that keeps 70 % of the pixels that are sure to fit.
- * Else the smallest DCT scale that is large enough, reduced to the largest size
- * that is sure to fit.
+ * Original, by mode:
+ *   FIT  full size if that cannot exceed its limit. Else a DCT scale of 4/8,
+ *        2/8 or 1/8 as it is, if that keeps 70 % of the pixels that are sure to
+ *        fit. Else the smallest DCT scale that is large enough, reduced to the
+ *        largest size that is sure to fit.
+ *   MAX  as many pixels as predict.h says, and never less than the largest size
+ *        that is sure to fit. The only plan that may turn out too large.
+ *   BOX  the largest size within the box that is sure to fit, reduced from the
+ *        smallest DCT scale that is large enough.
  *
  * Preview: the original itself if that cannot exceed the preview's limit. Else
  * the largest size that is sure to fit, with its longer side bounded.
@@ -14,21 +19,25 @@
 #define DARKROOM_IMAGE_PLAN_H
 
 #include "pixels.h"
+#include "transcode.h"
 
 #define DCT_FULL 8
+
+struct plan_size {
+    uint32_t width_px, height_px;
+};
 
 struct plan_request {
     uint32_t width_px, height_px; /* as stored, at least 1 */
     uint8_t orientation;          /* 1 to 8 */
     bool dct_scales;              /* the decoder can reduce (JPEG) */
     struct pixel_format format;   /* of the decoder's rows */
+    enum transcode_mode mode;
+    struct plan_size box;  /* BOX */
+    uint64_t predicted_px; /* MAX */
     size_t original_max_bytes;
     size_t preview_max_bytes;
     uint32_t preview_side_max_px;
-};
-
-struct plan_size {
-    uint32_t width_px, height_px;
 };
 
 struct plan {
@@ -39,6 +48,7 @@ struct plan {
     struct plan_size preview;  /* same as original if it is the original */
     struct pixel_format original_format;
     bool preview_is_original;
+    bool is_sure; /* the original cannot exceed its limit */
 };
 
 /* BUG if not even one pixel fits a limit, or a request is out of range. */
@@ -49,11 +59,11 @@ enum status plan_make(struct plan *plan,
 uint32_t plan_dct_px(uint32_t px, uint8_t eighths);
 
 /*
- * The largest size of the same shape that is no larger than `full`, has no side
- * above `side_max_px`, and whose file is sure to have at most `max_bytes`.
- * False if there is none.
+ * The largest size of the same shape that is no larger than `full`, lies within
+ * `box`, and whose file is sure to have at most `max_bytes`. False if there is
+ * none.
  */
-bool plan_fit(const struct plan_size *full, uint32_t side_max_px,
+bool plan_fit(const struct plan_size *full, const struct plan_size *box,
               const struct pixel_format *format, size_t max_bytes,
               struct plan_size *fit) MUST_CHECK;
 

@@ -309,6 +309,7 @@ static struct decoder_limits limits_of(const struct transcode_options *options)
         .scans_max = options->scans_max,
         .chunk_max_bytes = options->chunk_max_bytes,
         .memory_max_bytes = options->memory_max_bytes,
+        .slice_px = options->slice_px,
     };
 }
 
@@ -321,6 +322,8 @@ static enum status make_plan(struct transcode *t,
         .orientation = header->orientation,
         .dct_scales = header->dct_scales,
         .format = header->format,
+        .mode = t->options.mode,
+        .box = {t->options.box_width_px, t->options.box_height_px},
         .original_max_bytes = t->options.original_max_bytes,
         .preview_max_bytes = t->options.preview_max_bytes,
         .preview_side_max_px = t->options.preview_side_max_px,

@@ -214,6 +214,109 @@ static void test_thin_pictures_keep_a_pixel(void **state)
     assert_int_equal(plan.preview.height_px, 1);
 }
 
+/* ---- boxes */
+
+static void test_box_is_kept_after_rotation(void **state)
+{
+    struct plan_request request = request_for(4032, 3024, &rgb);
+    struct plan plan;
+
+    (void)state;
+    request.mode = TRANSCODE_BOX;
+    request.box = (struct plan_size){1000, 600};
+    plan = plan_of(&request);
+    assert_size(&plan.original, 800, 600);
+    assert_int_equal(plan.dct_eighths, 2); /* 1008 by 756 */
+    request.orientation = 6;
+    plan = plan_of(&request);
+    assert_size(&plan.original, 450, 600);
+    assert_size(&plan.scaled, 600, 450);
+    assert_int_equal(plan.dct_eighths, 2);
+    assert_true(plan.is_sure);
+}
+
+static void test_box_takes_the_scale_that_is_just_large_enough(void **state)
+{
+    struct plan_request request = request_for(4032, 3024, &rgb);
+    struct plan plan;
+
+    (void)state;
+    request.mode = TRANSCODE_BOX;
+    request.box = (struct plan_size){1008, 5000};
+    plan = plan_of(&request);
+    assert_int_equal(plan.dct_eighths, 2);
+    assert_size(&plan.decoded, 1008, 756);
+    assert_size(&plan.scaled, 1008, 756);
+    request.box.width_px = 1009;
+    plan = plan_of(&request);
+    assert_int_equal(plan.dct_eighths, 4);
+    assert_size(&plan.decoded, 2016, 1512);
+    assert_size(&plan.scaled, 1009, 757);
+}
+
+static void test_box_never_enlarges_and_keeps_the_ceiling(void **state)
+{
+    struct plan_request request = request_for(300, 200, &rgb);
+    struct plan plan;
+
+    (void)state;
+    request.mode = TRANSCODE_BOX;
+    request.box = (struct plan_size){5000, 5000};
+    plan = plan_of(&request);
+    assert_size(&plan.original, 300, 200);
+    request.width_px = 6000;
+    request.height_px = 6000;
+    plan = plan_of(&request);
+    assert_true(bound(&plan.original, &rgb) <= 10000000);
+    assert_true(plan.original.width_px > 1800);
+    request.box = (struct plan_size){1, 1};
+    plan = plan_of(&request);
+    assert_size(&plan.original, 1, 1);
+}
+
+/* ---- as many pixels as predicted */
+
+static void test_max_heeds_the_prediction(void **state)
+{
+    struct plan_request request = request_for(4032, 3024, &rgb);
+    struct plan plan;
+
+    (void)state;
+    request.mode = TRANSCODE_MAX;
+    request.predicted_px = 6000000;
+    plan = plan_of(&request);
+    assert_false(plan.is_sure);
+    assert_int_equal(plan.dct_eighths, 8);
+    assert_size(&plan.original, 2828, 2121);
+    request.predicted_px = 20000000;
+    plan = plan_of(&request);
+    assert_false(plan.is_sure);
+    assert_size(&plan.original, 4032, 3024);
+}
+
+static void test_max_keeps_what_is_sure(void **state)
+{
+    struct plan_request request = request_for(4032, 3024, &rgb);
+    struct plan plan;
+
+    (void)state;
+    request.mode = TRANSCODE_MAX;
+    for (request.predicted_px = 0; request.predicted_px < 3000000;
+         request.predicted_px += 2999999) {
+        plan = plan_of(&request);
+        assert_true(plan.is_sure);
+        assert_true((uint64_t)plan.original.width_px * plan.original.height_px >
+                    3300000);
+        assert_true(bound(&plan.original, &rgb) <= 10000000);
+    }
+    request.width_px = 1600;
+    request.height_px = 1200;
+    request.predicted_px = 1;
+    plan = plan_of(&request);
+    assert_true(plan.is_sure);
+    assert_size(&plan.original, 1600, 1200);
+}
+
 static void test_requests_out_of_range(void **state)
 {
     struct plan_request request = request_for(0, 10, &rgb);
@@ -234,18 +337,20 @@ static void check_largest(const struct plan_size *full, size_t max_bytes,
 {
     uint32_t longer =
         full->width_px > full->height_px ? full->width_px : full->height_px;
+    const struct plan_size none = {UINT32_MAX, UINT32_MAX};
     struct plan_size fit;
     struct plan_size other;
     uint32_t side;
 
-    assert_true(plan_fit(full, UINT32_MAX - 1, format, max_bytes, &fit));
+    assert_true(plan_fit(full, &none, format, max_bytes, &fit));
     assert_true(bound(&fit, format) <= max_bytes);
     assert_true(fit.width_px <= full->width_px);
     assert_true(fit.height_px <= full->height_px);
     side = fit.width_px > fit.height_px ? fit.width_px : fit.height_px;
     if (side == longer)
         return;
-    assert_true(plan_fit(full, side + 1, format, SIZE_MAX, &other));
+    assert_true(plan_fit(full, &(struct plan_size){side + 1, side + 1}, format,
+                         SIZE_MAX, &other));
     assert_true(bound(&other, format) > max_bytes);
 }
 
@@ -287,7 +392,11 @@ static void test_any_request(void **state)
                               &format);
         request.orientation = (uint8_t)(1 + picture_random(&random) % 8);
         request.dct_scales = picture_random(&random) % 2 == 0;
+        request.mode = i % 2 == 0 ? TRANSCODE_FIT : TRANSCODE_BOX;
+        request.box.width_px = 1 + picture_random(&random) % 5000;
+        request.box.height_px = 1 + picture_random(&random) % 5000;
         plan = plan_of(&request);
+        assert_true(plan.is_sure);
         assert_true(bound(&plan.original, &plan.original_format) <= 10000000);
         assert_true(plan.scaled.width_px <= plan.decoded.width_px);
         assert_true(plan.scaled.height_px <= plan.decoded.height_px);
@@ -314,6 +423,11 @@ int main(void)
         cmocka_unit_test(test_low_depth_stays_packed),
         cmocka_unit_test(test_orientation_turns_sizes),
         cmocka_unit_test(test_thin_pictures_keep_a_pixel),
+        cmocka_unit_test(test_box_is_kept_after_rotation),
+        cmocka_unit_test(test_box_takes_the_scale_that_is_just_large_enough),
+        cmocka_unit_test(test_box_never_enlarges_and_keeps_the_ceiling),
+        cmocka_unit_test(test_max_heeds_the_prediction),
+        cmocka_unit_test(test_max_keeps_what_is_sure),
         cmocka_unit_test(test_requests_out_of_range),
         cmocka_unit_test(test_fit_is_the_largest),
         cmocka_unit_test(test_any_request),
