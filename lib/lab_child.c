@@ -73,6 +73,16 @@ static enum status write_all(void *arg, const uint8_t *bytes, size_t len)
     return STATUS_OK;
 }
 
+/* What was written did not fit: the file is as it was handed in. */
+static enum status empty_output(void *arg)
+{
+    const struct output *output = arg;
+
+    if (lseek(output->fd, 0, SEEK_SET) < 0 || ftruncate(output->fd, 0) < 0)
+        return status_from_errno(errno);
+    return STATUS_OK;
+}
+
 /* ---- ring */
 
 static void ring_put(struct ring *ring, const uint8_t *bytes, size_t len)
@@ -181,6 +191,7 @@ static enum status open_stream(struct lab_child *lab,
         .original_arg = &stream->original,
         .preview = write_all,
         .preview_arg = &stream->preview,
+        .restart = empty_output,
     };
     stream->ring = calloc(1, sizeof(*stream->ring));
     if (stream->ring == NULL)

@@ -34,6 +34,7 @@ struct wire_options {
     uint32_t preview_side_max_px;
     uint32_t scans_max;
     int64_t slice_px;
+    uint64_t input_bytes_hint;
     uint32_t mode;
     uint32_t box_width_px;
     uint32_t box_height_px;
@@ -41,7 +42,7 @@ struct wire_options {
     uint32_t webp;
     uint32_t gif;
 };
-_Static_assert(sizeof(struct wire_options) == 96, "no padding");
+_Static_assert(sizeof(struct wire_options) == 104, "no padding");
 
 struct wire_report {
     uint64_t input_bytes;
@@ -196,6 +197,7 @@ static void options_put(struct wire_options *w,
         .preview_side_max_px = o->preview_side_max_px,
         .scans_max = o->scans_max,
         .slice_px = o->slice_px,
+        .input_bytes_hint = o->input_bytes_hint,
         .mode = (uint32_t)o->mode,
         .box_width_px = o->box_width_px,
         .box_height_px = o->box_height_px,
@@ -225,6 +227,7 @@ static bool options_get(const uint8_t *body, struct transcode_options *o)
         .preview_side_max_px = w.preview_side_max_px,
         .scans_max = w.scans_max,
         .slice_px = w.slice_px,
+        .input_bytes_hint = w.input_bytes_hint,
         .mode = (enum transcode_mode)w.mode,
         .box_width_px = w.box_width_px,
         .box_height_px = w.box_height_px,
@@ -265,7 +268,7 @@ static bool report_get(const uint8_t *body, struct transcode_report *r)
     memcpy(&w, body, sizeof(w));
     if (w.source_type > IMAGE_TYPE_GIF || w.orientation > 8 ||
         w.progressive > 1 || w.preview_is_original > 1 ||
-        w.colour_converted > 1 || w.idat_copied > 1 || w.decodes > 2 ||
+        w.colour_converted > 1 || w.idat_copied > 1 || w.decodes > 3 ||
         w.decoded_percent > 100)
         return false;
     *r = (struct transcode_report){

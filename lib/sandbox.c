@@ -229,6 +229,20 @@ static int allow_socket(scmp_filter_ctx filter, int socket_fd)
     return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendmsg), 1, same);
 }
 
+/* An output may be begun anew: back to its start, and nothing in it. The
+ * keeper has none, but its filter stays upon the labs it forks. */
+static int allow_anew(scmp_filter_ctx filter)
+{
+    int err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(lseek), 2,
+                               SCMP_A1(SCMP_CMP_EQ, 0),
+                               SCMP_A2(SCMP_CMP_EQ, SEEK_SET));
+
+    if (err != 0)
+        return err;
+    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ftruncate), 1,
+                            SCMP_A1(SCMP_CMP_EQ, 0));
+}
+
 static int fill_filter(scmp_filter_ctx filter, enum sandbox_role role,
                        int socket_fd)
 {
@@ -242,6 +256,8 @@ static int fill_filter(scmp_filter_ctx filter, enum sandbox_role role,
         err = allow_all(filter, common_calls, ARRAY_COUNT(common_calls));
     if (err == 0)
         err = allow_memory(filter);
+    if (err == 0)
+        err = allow_anew(filter);
     if (err != 0)
         return err;
     if (role == SANDBOX_LAB)

@@ -6,16 +6,20 @@
  *   original -+-> writer                    preview -> scale -> writer
  *             +-> preview
  *
- *   SNIFF -> DECODE -> EMIT -> FINISH -> DONE        FAILED from anywhere
+ *   SNIFF -> HOLD -> DECODE -> EMIT -> FINISH -> DONE     FAILED from anywhere
+ *     ^                 |        |       |
+ *     +-----------------+--------+-------+    TRANSCODE_MAX: it became too long
  *
- * SNIFF waits for enough bytes to choose the decoder. In DECODE the decoder
+ * SNIFF waits for enough bytes to choose the decoder. HOLD waits for the end if
+ * a prediction needs the length and nobody told it. In DECODE the decoder
  * reads the header, then on_header() plans all sizes and builds the row chain,
  * from its end to its start, and then rows run through it. EMIT lets out the
  * rows that a rotation holds. Each call gets a budget of pixels; who runs out
  * of it answers AGAIN.
  *
  * Bytes that a decoder does not take are kept in one carry buffer, which is
- * moved to its front when more come.
+ * moved to its front when more come; or not, while the picture may have to be
+ * done again: then that buffer has all of them.
  */
 #include "transcode.h"
 
@@ -27,12 +31,14 @@
 #include "decoder_webp.h"
 #include "plan.h"
 #include "png_writer.h"
+#include "predict.h"
 #include "rotate.h"
 #include "scale.h"
 #include "sniff.h"
 
 enum transcode_state {
     STATE_SNIFF,
+    STATE_HOLD,
     STATE_DECODE,
     STATE_EMIT,
     STATE_FINISH,
@@ -45,6 +51,7 @@ struct carry {
     size_t start;
     size_t len;
     size_t capacity;
+    bool keeps; /* what was consumed, too */
 };
 
 struct transcode {
@@ -56,6 +63,9 @@ struct transcode {
     bool has_work; /* the last answer was AGAIN */
     bool ended;
     struct carry carry;
+    uint64_t predicted_px; /* TRANSCODE_MAX */
+    bool is_too_long;      /* the original, it has to be done again */
+    uint32_t original_rows;
     struct plan plan;
     struct decoder *decoder;
     struct colour *colour; /* NULL: sRGB already */
@@ -76,11 +86,11 @@ static enum status carry_append(struct carry *carry, const uint8_t *bytes,
 
     if (len == 0)
         return STATUS_OK;
-    if (carry->start > 0) {
+    if (carry->start > 0 && !carry->keeps) {
         memmove(carry->bytes, carry->bytes + carry->start, carry->len);
         carry->start = 0;
     }
-    if (!size_add(carry->len, len, &needed))
+    if (!size_add(carry->start + carry->len, len, &needed))
         return STATUS_NO_MEMORY;
     if (needed > carry->capacity) {
         size_t capacity = needed + needed / 2;
@@ -91,8 +101,8 @@ static enum status carry_append(struct carry *carry, const uint8_t *bytes,
         carry->bytes = grown;
         carry->capacity = capacity;
     }
-    memcpy(carry->bytes + carry->len, bytes, len);
-    carry->len = needed;
+    memcpy(carry->bytes + carry->start + carry->len, bytes, len);
+    carry->len += len;
     return STATUS_OK;
 }
 
@@ -100,8 +110,14 @@ static void carry_consume(struct carry *carry, size_t len)
 {
     carry->start += len;
     carry->len -= len;
-    if (carry->len == 0)
+    if (carry->len == 0 && !carry->keeps)
         carry->start = 0;
+}
+
+static void carry_rewind(struct carry *carry)
+{
+    carry->len += carry->start;
+    carry->start = 0;
 }
 
 static void carry_release(struct carry *carry)
@@ -116,6 +132,11 @@ static enum status write_original(void *arg, const uint8_t *bytes, size_t len)
 {
     struct transcode *t = arg;
 
+    if (!t->plan.is_sure &&
+        t->report.original_bytes + len > t->options.original_max_bytes) {
+        t->is_too_long = true;
+        return STATUS_TOO_LARGE;
+    }
     t->report.original_bytes += len;
     return t->sinks.original(t->sinks.original_arg, bytes, len);
 }
@@ -140,6 +161,7 @@ static enum status row_to_original(void *arg, const uint8_t *row)
     struct transcode *t = arg;
     enum status status = png_writer_row(t->original, row);
 
+    t->original_rows++;
     if (status != STATUS_OK || t->preview_scale == NULL)
         return status;
     return scale_row(t->preview_scale, row);
@@ -282,6 +304,13 @@ static enum status build_chain(struct transcode *t,
 
 /* ---- the header */
 
+/* 0 if nobody can tell. */
+static size_t known_input_bytes(const struct transcode *t)
+{
+    return t->ended ? (size_t)t->report.input_bytes
+                    : t->options.input_bytes_hint;
+}
+
 static void report_header(struct transcode *t,
                           const struct decoder_header *header)
 {
@@ -314,7 +343,8 @@ static struct decoder_limits limits_of(const struct transcode_options *options)
 }
 
 static enum status make_plan(struct transcode *t,
-                             const struct decoder_header *header)
+                             const struct decoder_header *header,
+                             enum transcode_mode mode)
 {
     struct plan_request request = {
         .width_px = header->width_px,
@@ -322,8 +352,9 @@ static enum status make_plan(struct transcode *t,
         .orientation = header->orientation,
         .dct_scales = header->dct_scales,
         .format = header->format,
-        .mode = t->options.mode,
+        .mode = mode,
         .box = {t->options.box_width_px, t->options.box_height_px},
+        .predicted_px = t->predicted_px,
         .original_max_bytes = t->options.original_max_bytes,
         .preview_max_bytes = t->options.preview_max_bytes,
         .preview_side_max_px = t->options.preview_side_max_px,
@@ -332,17 +363,18 @@ static enum status make_plan(struct transcode *t,
     return plan_make(&t->plan, &request);
 }
 
-/* Buffers of the decoder, of the rotation and of the colours, all together. */
+/* What the decoder, the rotation, the colours and the kept input take. */
 static enum status check_memory(const struct transcode *t,
                                 const struct decoder_header *header)
 {
+    size_t kept = t->carry.keeps ? known_input_bytes(t) : 0;
     struct rotate_job job = rotation(t);
     size_t colour = t->colour != NULL ? colour_bytes(t->colour) : 0;
     size_t bytes;
 
     if (!rotate_bytes(&job, &bytes) || !size_add(bytes, colour, &bytes) ||
         !size_add(bytes, header->whole_picture_bytes, &bytes) ||
-        bytes > t->options.memory_max_bytes)
+        !size_add(bytes, kept, &bytes) || bytes > t->options.memory_max_bytes)
         return STATUS_IMAGE_TOO_MUCH_MEMORY;
     return STATUS_OK;
 }
@@ -362,6 +394,46 @@ static enum status prepare_colour(struct transcode *t,
     return STATUS_OK;
 }
 
+static void predict(struct transcode *t, const struct decoder_header *header)
+{
+    struct predict_request request = {
+        .type = t->report.source_type,
+        .source_px = (uint64_t)header->width_px * header->height_px,
+        .source_bytes = known_input_bytes(t),
+        .max_bytes = t->options.original_max_bytes,
+    };
+    struct pixel_format plain;
+
+    pixel_format_plain(&header->format, &plain);
+    request.pixel_bytes = pixel_bytes(&plain);
+    t->predicted_px = predict_px(&request);
+}
+
+/* True if there is a plan beyond what is sure, and memory for it. */
+static bool plan_max(struct transcode *t, const struct decoder_header *header)
+{
+    if (!t->carry.keeps)
+        return false;
+    if (t->report.decodes == 1)
+        predict(t, header);
+    return make_plan(t, header, TRANSCODE_MAX) == STATUS_OK &&
+           (t->plan.is_sure || check_memory(t, header) == STATUS_OK);
+}
+
+static enum status plan_all(struct transcode *t,
+                            const struct decoder_header *header)
+{
+    bool is_max = t->options.mode == TRANSCODE_MAX;
+    enum status status = STATUS_OK;
+
+    if (!is_max || !plan_max(t, header))
+        status = make_plan(t, header, is_max ? TRANSCODE_FIT : t->options.mode);
+    if (status != STATUS_OK)
+        return status;
+    t->carry.keeps = !t->plan.is_sure;
+    return check_memory(t, header);
+}
+
 static enum status on_header(void *arg, const struct decoder_header *stored,
                              uint8_t *eighths)
 {
@@ -376,9 +448,7 @@ static enum status on_header(void *arg, const struct decoder_header *stored,
     if (status == STATUS_OK)
         status = prepare_colour(t, header);
     if (status == STATUS_OK)
-        status = make_plan(t, header);
-    if (status == STATUS_OK)
-        status = check_memory(t, header);
+        status = plan_all(t, header);
     if (status == STATUS_OK)
         status = build_chain(t, &header->format);
     if (status != STATUS_OK)
@@ -406,14 +476,6 @@ static bool is_wanted(const struct transcode_options *options,
 
 static enum status step_sniff(struct transcode *t, struct decoder_input *input)
 {
-    static const struct decoder_ops *const decoders[] = {
-        [IMAGE_TYPE_JPEG] = &decoder_jpeg,
-        [IMAGE_TYPE_PNG] = &decoder_png,
-        [IMAGE_TYPE_WEBP] = &decoder_webp,
-        [IMAGE_TYPE_GIF] = &decoder_gif,
-    };
-    struct decoder_limits limits = limits_of(&t->options);
-    struct decoder_client client = {t, on_header, on_row};
     enum status status =
         sniff(input->bytes, input->len, &t->report.source_type);
 
@@ -423,9 +485,34 @@ static enum status step_sniff(struct transcode *t, struct decoder_input *input)
         return status;
     if (!is_wanted(&t->options, t->report.source_type))
         return STATUS_IMAGE_UNSUPPORTED;
+    t->state = STATE_HOLD;
+    return STATUS_OK;
+}
+
+static enum status open_decoder(struct transcode *t)
+{
+    static const struct decoder_ops *const decoders[] = {
+        [IMAGE_TYPE_JPEG] = &decoder_jpeg,
+        [IMAGE_TYPE_PNG] = &decoder_png,
+        [IMAGE_TYPE_WEBP] = &decoder_webp,
+        [IMAGE_TYPE_GIF] = &decoder_gif,
+    };
+    struct decoder_limits limits = limits_of(&t->options);
+    struct decoder_client client = {t, on_header, on_row};
+
+    t->report.decodes++;
     t->state = STATE_DECODE;
     return decoders[t->report.source_type]->create(&t->decoder, &limits,
                                                    &client);
+}
+
+static enum status step_hold(struct transcode *t, struct decoder_input *input)
+{
+    if (input->len > t->options.memory_max_bytes)
+        t->carry.keeps = false;
+    if (t->carry.keeps && known_input_bytes(t) == 0)
+        return STATUS_MORE;
+    return open_decoder(t);
 }
 
 static enum status step_decode(struct transcode *t, struct decoder_input *input)
@@ -467,9 +554,8 @@ static enum status advance(struct transcode *t, struct decoder_input *input)
 {
     static enum status (*const steps[])(struct transcode *,
                                         struct decoder_input *) = {
-        [STATE_SNIFF] = step_sniff,
-        [STATE_DECODE] = step_decode,
-        [STATE_EMIT] = step_emit,
+        [STATE_SNIFF] = step_sniff,   [STATE_HOLD] = step_hold,
+        [STATE_DECODE] = step_decode, [STATE_EMIT] = step_emit,
         [STATE_FINISH] = step_finish,
     };
     enum status status = STATUS_OK;
@@ -491,7 +577,6 @@ static void release_stages(struct transcode *t)
     png_writer_free(t->original);
     scale_free(t->preview_scale);
     png_writer_free(t->preview);
-    carry_release(&t->carry);
     t->decoder = NULL;
     t->colour = NULL;
     t->scale = t->preview_scale = NULL;
@@ -506,11 +591,39 @@ static enum status settle(struct transcode *t, enum status status)
     if (status == STATUS_MORE || status == STATUS_AGAIN)
         return status;
     release_stages(t);
+    carry_release(&t->carry);
     if (status == STATUS_OK)
         return status;
     t->state = STATE_FAILED;
     t->failure = status;
     return status;
+}
+
+/* The original became too long; by its length so far a better guess is made,
+ * once. After that only what is sure will do. */
+static enum status begin_again(struct transcode *t)
+{
+    const struct plan_size *size = &t->plan.original;
+    uint64_t bytes =
+        t->options.original_max_bytes * size->height_px / t->original_rows;
+    enum status status = t->sinks.restart(t->sinks.original_arg);
+
+    if (status == STATUS_OK)
+        status = t->sinks.restart(t->sinks.preview_arg);
+    if (status != STATUS_OK)
+        return status;
+    t->predicted_px = 0;
+    if (t->report.decodes == 1)
+        t->predicted_px =
+            predict_again((uint64_t)size->width_px * size->height_px, bytes,
+                          t->options.original_max_bytes);
+    release_stages(t);
+    carry_rewind(&t->carry);
+    t->report.original_bytes = t->report.preview_bytes = 0;
+    t->original_rows = 0;
+    t->is_too_long = false;
+    t->state = STATE_SNIFF;
+    return STATUS_AGAIN;
 }
 
 /* One slice over the carry buffer. */
@@ -525,7 +638,7 @@ static enum status work_on_carry(struct transcode *t)
     enum status status = advance(t, &input);
 
     carry_consume(&t->carry, t->carry.len - input.len);
-    return status;
+    return t->is_too_long ? begin_again(t) : status;
 }
 
 /* One slice over bytes of the caller; what is left of them is kept. */
@@ -555,6 +668,7 @@ enum status transcode_new(struct transcode **out,
         return STATUS_NO_MEMORY;
     t->options = *options;
     t->sinks = *sinks;
+    t->carry.keeps = options->mode == TRANSCODE_MAX && sinks->restart != NULL;
     *out = t;
     return STATUS_OK;
 }
@@ -564,7 +678,15 @@ void transcode_free(struct transcode *t)
     if (t == NULL)
         return;
     release_stages(t);
+    carry_release(&t->carry);
     free(t);
+}
+
+static size_t input_limit(const struct transcode_options *options)
+{
+    return options->input_bytes_hint == 0
+               ? options->input_max_bytes
+               : size_min(options->input_bytes_hint, options->input_max_bytes);
 }
 
 enum status transcode_push(struct transcode *t, const uint8_t *bytes,
@@ -579,9 +701,9 @@ enum status transcode_push(struct transcode *t, const uint8_t *bytes,
     t->report.input_bytes += len;
     if (t->state == STATE_DONE)
         return STATUS_OK;
-    if (t->report.input_bytes > t->options.input_max_bytes)
+    if (t->report.input_bytes > input_limit(&t->options))
         return settle(t, STATUS_TOO_LARGE);
-    if (t->carry.len == 0)
+    if (t->carry.len == 0 && !t->carry.keeps)
         return settle(t, work_on_bytes(t, bytes, len));
     status = carry_append(&t->carry, bytes, len);
     if (status == STATUS_OK)

@@ -59,8 +59,10 @@ enum transcode_mode {
      * prediction. The default. */
     TRANSCODE_FIT,
     /* As many pixels as the ceiling allows: the size is predicted, and the
-     * picture done once more from its kept bytes where the guess was too
-     * high. Costs memory for those bytes. */
+     * picture done once more from its kept bytes where the guess was too high
+     * (a third time, at a sure size, where that was too high again). The kept
+     * bytes count against memory_max_bytes: beyond it, and without
+     * sinks.restart, this is FIT. */
     TRANSCODE_MAX,
     /* Within box_width_px x box_height_px, after rotation; never enlarged. */
     TRANSCODE_BOX,
@@ -79,6 +81,10 @@ struct transcode_options {
     uint32_t preview_side_max_px; /* longer side of the preview */
     uint32_t scans_max;           /* progressive JPEG */
     int64_t slice_px;             /* source pixels of work in one call */
+    /* Length of the input if it is known beforehand (Content-Length), else 0.
+     * More than that is TOO_LARGE. TRANSCODE_MAX works without, but only once
+     * all input is there. */
+    size_t input_bytes_hint;
     enum transcode_mode mode;
     uint32_t box_width_px; /* TRANSCODE_BOX, else ignored */
     uint32_t box_height_px;
@@ -100,7 +106,7 @@ struct transcode_sinks {
     transcode_sink_fn *preview; /* not called if preview_is_original */
     void *preview_arg;
     /* TRANSCODE_MAX: forget what was written so far, it starts anew. Called
-     * with the arg of its output. */
+     * with the arg of each output. Optional. */
     enum status (*restart)(void *arg);
 };
 
@@ -114,7 +120,7 @@ struct transcode_report {
     bool preview_is_original; /* one file serves as both */
     bool colour_converted;    /* was not sRGB */
     bool idat_copied;         /* PNG: compressed pixels taken as they are */
-    uint8_t decodes;          /* 1; 2: TRANSCODE_MAX guessed too high */
+    uint8_t decodes;          /* 1; 2, 3: TRANSCODE_MAX guessed too high */
     uint8_t decoded_percent;  /* of the rows; below 100: it was cut */
     uint32_t original_width_px, original_height_px;
     uint32_t preview_width_px, preview_height_px;

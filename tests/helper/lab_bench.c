@@ -333,6 +333,8 @@ enum status lab_shot_open(struct lab_shot *shot)
     };
 
     transcode_options_default(&request.limits);
+    if (shot->limits != NULL)
+        request.limits = *shot->limits;
     return lab_stream_open(shot->bench->lab, &request, &shot->stream);
 }
 

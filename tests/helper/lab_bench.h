@@ -44,6 +44,7 @@ struct lab_shot {
     size_t hold_at; /* stays unfinished after so many bytes; 0: does not */
     bool alone;
     const char *output; /* path of both outputs; NULL: temporary files */
+    const struct transcode_options *limits; /* NULL: the default */
     struct lab_stream *stream;
     struct loop_timer feed;
     size_t sent;

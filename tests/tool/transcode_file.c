@@ -3,13 +3,16 @@
  * chunks as a download brings them; the report and what it cost as key=value
  * lines. PREVIEW is not made if the original serves as both.
  *
- * TRANSCODE_CHUNK_BYTES sets the size of a chunk.
+ * TRANSCODE_CHUNK_BYTES sets the size of a chunk, TRANSCODE_MODE is "max" or
+ * the side of a box.
  */
 #include "image/transcode.h"
 #include "limits.h"
 
 #include <errno.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 struct output {
     const char *path;
@@ -39,6 +42,17 @@ static enum status write_output(void *arg, const uint8_t *bytes, size_t len)
     if (output->file == NULL || fwrite(bytes, 1, len, output->file) != len)
         return status_from_errno(errno);
     return STATUS_OK;
+}
+
+static enum status restart_output(void *arg)
+{
+    const struct output *output = arg;
+
+    if (output->file == NULL)
+        return STATUS_OK;
+    rewind(output->file);
+    return ftruncate(fileno(output->file), 0) == 0 ? STATUS_OK
+                                                   : status_from_errno(errno);
 }
 
 static enum status close_output(struct output *output)
@@ -114,6 +128,8 @@ static void print_report(const struct transcode_report *report,
     printf("input_bytes=%llu\n", (unsigned long long)report->input_bytes);
     printf("original_bytes=%llu\n", (unsigned long long)report->original_bytes);
     printf("preview_bytes=%llu\n", (unsigned long long)report->preview_bytes);
+    printf("decodes=%u\n", report->decodes);
+    printf("idat_copied=%d\n", report->idat_copied);
     printf("calls=%u\n", cost->calls);
     printf("cpu_ms=%.1f\n", cost->total_ms);
     printf("max_call_ms=%.2f\n", cost->max_ms);
@@ -130,19 +146,39 @@ static size_t chunk_size(void)
     return (size_t)bytes;
 }
 
+/* TRANSCODE_MODE: max, or the longest side of a box. */
+static void set_mode(struct transcode_options *options)
+{
+    const char *mode = getenv("TRANSCODE_MODE");
+    int64_t side_px;
+
+    if (mode == NULL)
+        return;
+    if (str_eq(mode, "max"))
+        options->mode = TRANSCODE_MAX;
+    if (!str_to_int64(mode, 1, IMAGE_SIDE_MAX, &side_px))
+        return;
+    options->mode = TRANSCODE_BOX;
+    options->box_width_px = options->box_height_px = (uint32_t)side_px;
+}
+
 static enum status transcode_file(FILE *in, struct output *original,
                                   struct output *preview)
 {
     struct transcode_options options;
     struct transcode_sinks sinks = {write_output, original, write_output,
-                                    preview, NULL};
+                                    preview, restart_output};
     struct cost cost = {0};
     struct transcode *t;
     enum status status;
     enum status closed;
+    struct stat st;
 
     transcode_options_default(&options);
     options.webp = options.gif = true;
+    set_mode(&options);
+    if (fstat(fileno(in), &st) == 0 && S_ISREG(st.st_mode))
+        options.input_bytes_hint = (size_t)st.st_size;
     status = transcode_new(&t, &options, &sinks);
     if (status != STATUS_OK)
         return status;

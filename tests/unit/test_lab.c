@@ -89,6 +89,36 @@ static void bad_pictures_have_their_status(void **state)
     buf_release(&huge);
 }
 
+/* Noise is denser than predicted: the files are begun anew inside the jail. */
+static void outputs_are_begun_anew(void **state)
+{
+    struct transcode_options options;
+    struct lab_shot shot = {.limits = &options};
+    struct lab_bench bench;
+    struct buf noise;
+
+    (void)state;
+    transcode_options_default(&options);
+    options.mode = TRANSCODE_MAX;
+    options.original_max_bytes = 300000;
+    options.preview_max_bytes = 20000;
+    buf_init(&noise, 1 << 24);
+    picture_make_jpeg(&noise, 600, 400, false);
+    options.input_bytes_hint = noise.len / 4; /* makes the guess too high */
+    lab_bench_start(&bench, 1, 0);
+    lab_shot_run(&shot, &bench, &noise);
+    assert_int_equal(shot.status, STATUS_TOO_LARGE);
+    lab_shot_release(&shot);
+    shot = (struct lab_shot){.limits = &options};
+    options.input_bytes_hint = noise.len;
+    lab_shot_run(&shot, &bench, &noise);
+    lab_shot_assert_good(&shot, IMAGE_TYPE_JPEG);
+    assert_true(shot.report.decodes > 1);
+    lab_shot_release(&shot);
+    lab_bench_stop(&bench);
+    buf_release(&noise);
+}
+
 static void a_full_disk_is_told(void **state)
 {
     struct lab_shot shot = {.output = "/dev/full"};
@@ -302,6 +332,7 @@ int main(void)
         cmocka_unit_test(any_split_will_do),
         cmocka_unit_test(many_at_once),
         cmocka_unit_test(bad_pictures_have_their_status),
+        cmocka_unit_test(outputs_are_begun_anew),
         cmocka_unit_test(a_full_disk_is_told),
         cmocka_unit_test(misuse_is_refused),
         cmocka_unit_test(no_program_no_keeper),

@@ -94,6 +94,11 @@ static void options_cross(void **state)
     char byte;
 
     transcode_options_default(&sent.options);
+    sent.options.mode = TRANSCODE_BOX;
+    sent.options.box_width_px = 2048;
+    sent.options.box_height_px = 1024;
+    sent.options.input_bytes_hint = 12345;
+    sent.options.truncated_min_percent = 80;
     assert_int_equal(pipe2(sent.fds, O_CLOEXEC), 0);
     assert_int_equal(lab_wire_send(wire->ends[0], &sent, false), STATUS_OK);
     assert_int_equal(receive(wire, LAB_WIRE_TO_LAB, &got), STATUS_OK);
@@ -453,7 +458,7 @@ static void wrong_reports(void **state)
         {AT_PREVIEW_IS_ORIGINAL, 256},
         {AT_COLOUR_CONVERTED, 2},
         {AT_IDAT_COPIED, UINT32_MAX},
-        {AT_DECODES, 3},
+        {AT_DECODES, 4},
         {AT_DECODED_PERCENT, 101},
     };
     struct raw raw = {.type = LAB_WIRE_DONE, .stream = 1};
