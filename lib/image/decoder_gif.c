@@ -321,6 +321,8 @@ static void use_string(struct gif *gif)
 {
     size_t len = size_min(gif->string.len, gif->frame.width_px - gif->line_px);
 
+    if (len == 0)
+        return;
     if (gif->line_px < gif->visible.width_px)
         memcpy(gif->line + gif->line_px, gif->string.bytes,
                size_min(len, gif->visible.width_px - gif->line_px));

@@ -67,6 +67,48 @@ void picture_make_jpeg(struct buf *out, uint32_t width_px, uint32_t height_px,
 void picture_from_jpeg(struct picture *p, const struct buf *jpeg,
                        unsigned eighths);
 
+/* ---- WebP */
+
+/* 3 channels: RGB, 4: RGBA. Appends to `out`. */
+void picture_to_webp(const struct picture *p, bool lossless, struct buf *out);
+
+/* libwebp's own decode, always to RGBA. */
+void picture_from_webp(struct picture *p, const struct buf *webp);
+
+/* A container of other chunks: begin, append, end. */
+void webp_begin(struct buf *out);
+void webp_append_chunk(struct buf *out, const char *name, const void *data,
+                       size_t len);
+void webp_append_vp8x(struct buf *out, uint8_t flags, uint32_t width_px,
+                      uint32_t height_px);
+/* ALPH and VP8 or VP8L of another file. */
+void webp_append_picture(struct buf *out, const struct buf *webp);
+void webp_end(struct buf *out);
+
+/* ---- GIF */
+
+struct gif_spec {
+    uint32_t screen_width_px, screen_height_px;
+    uint32_t left, top; /* of the frame; its size is the picture's */
+    unsigned bits;      /* colours are 2^bits: 1 to 8 */
+    unsigned root_bits; /* 0: as many as `bits`, at least 2 */
+    bool local;         /* its own palette, the screen has another */
+    bool no_palette;
+    bool interlaced;
+    int transparent; /* -1: none */
+};
+
+/* Colour `index` of the palette of every GIF that is made here. */
+void gif_color(unsigned index, uint8_t rgb[3]);
+
+/* 1 channel of indices. Appends to `out`. */
+void picture_to_gif(const struct picture *p, const struct gif_spec *spec,
+                    struct buf *out);
+
+/* Everything up to the LZW data, for data that no encoder makes. */
+void gif_append_head(const struct picture *p, const struct gif_spec *spec,
+                     struct buf *out);
+
 /* ---- PNG */
 
 struct png_spec {

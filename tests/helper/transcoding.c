@@ -15,6 +15,14 @@
 
 #define OUTPUT_MAX_BYTES (32 * 1024 * 1024)
 #define PIECE_MAX_BYTES 300
+#define SEED 12345
+
+/* How the bytes of a picture come. */
+struct pieces {
+    enum feeding feeding;
+    uint32_t random;
+    size_t max_bytes;
+};
 
 static enum status gather(void *arg, const uint8_t *bytes, size_t len)
 {
@@ -22,15 +30,16 @@ static enum status gather(void *arg, const uint8_t *bytes, size_t len)
     return buf_append(arg, bytes, len);
 }
 
-static size_t next_piece(enum feeding feeding, size_t left, uint32_t *random)
+static size_t next_piece(struct pieces *pieces, size_t left)
 {
-    switch (feeding) {
+    switch (pieces->feeding) {
     case FEED_AT_ONCE:
         return left;
     case FEED_BYTE_BY_BYTE:
         return 1;
     default:
-        return size_min(left, picture_random(random) % (PIECE_MAX_BYTES + 1));
+        return size_min(left, picture_random(&pieces->random) %
+                                  (pieces->max_bytes + 1));
     }
 }
 
@@ -42,14 +51,13 @@ static enum status run_to_rest(struct transcode *t, enum status status)
 }
 
 static enum status feed(struct transcode *t, const struct buf *input,
-                        enum feeding feeding)
+                        struct pieces *pieces)
 {
     enum status status = STATUS_MORE;
-    uint32_t random = 12345;
     size_t at = 0;
 
     while (at < input->len) {
-        size_t len = next_piece(feeding, input->len - at, &random);
+        size_t len = next_piece(pieces, input->len - at);
 
         status = run_to_rest(
             t, transcode_push(t, (const uint8_t *)input->data + at, len));
@@ -68,9 +76,9 @@ static enum status forget(void *arg)
     return STATUS_OK;
 }
 
-void transcoding_run(struct transcoding *run, const struct buf *input,
-                     const struct transcode_options *options,
-                     enum feeding feeding)
+static void run_pieces(struct transcoding *run, const struct buf *input,
+                       const struct transcode_options *options,
+                       struct pieces *pieces)
 {
     struct transcode_sinks sinks = {.original = gather,
                                     .original_arg = &run->original,
@@ -87,9 +95,24 @@ void transcoding_run(struct transcoding *run, const struct buf *input,
     assert_int_equal(
         transcode_new(&t, options != NULL ? options : &defaults, &sinks),
         STATUS_OK);
-    run->status = feed(t, input, feeding);
+    run->status = feed(t, input, pieces);
     memcpy(&run->report, transcode_report(t), sizeof(run->report));
     transcode_free(t);
+}
+
+void transcoding_run(struct transcoding *run, const struct buf *input,
+                     const struct transcode_options *options,
+                     enum feeding feeding)
+{
+    struct pieces pieces = {feeding, SEED, PIECE_MAX_BYTES};
+
+    run_pieces(run, input, options, &pieces);
+}
+
+void transcoding_options_all(struct transcode_options *options)
+{
+    transcode_options_default(options);
+    options->webp = options->gif = true;
 }
 
 void transcoding_release(struct transcoding *run)
@@ -128,6 +151,26 @@ void transcoding_run_all_ways(struct transcoding *run, const struct buf *input,
     transcoding_run(&other, input, options, FEED_RANDOM);
     assert_same_run(run, &other);
     transcoding_release(&other);
+}
+
+void transcoding_check_splits(const struct buf *input,
+                              const struct transcode_options *options,
+                              unsigned count)
+{
+    struct transcoding whole;
+
+    transcoding_run(&whole, input, options, FEED_AT_ONCE);
+    for (unsigned i = 1; i <= count; i++) {
+        struct pieces pieces = {FEED_RANDOM, SEED * i, 0};
+        struct transcoding other;
+
+        pieces.max_bytes =
+            input->len / (1 + picture_random(&pieces.random) % 60) + 1;
+        run_pieces(&other, input, options, &pieces);
+        assert_same_run(&whole, &other);
+        transcoding_release(&other);
+    }
+    transcoding_release(&whole);
 }
 
 static uint32_t get_u32(const char *at)

@@ -30,6 +30,14 @@ void transcoding_release(struct transcoding *run);
 void transcoding_run_all_ways(struct transcoding *run, const struct buf *input,
                               const struct transcode_options *options);
 
+/* The same result for `count` random splits, from a few pieces to many. */
+void transcoding_check_splits(const struct buf *input,
+                              const struct transcode_options *options,
+                              unsigned count);
+
+/* The default, with WebP and GIF. */
+void transcoding_options_all(struct transcode_options *options);
+
 /* IHDR, PLTE, tRNS, IDAT, IEND in this order, each with a right CRC, and no
  * byte besides. */
 void assert_only_allowed_chunks(const struct buf *png);
