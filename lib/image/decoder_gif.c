@@ -294,26 +294,26 @@ static enum status start(struct gif *gif, struct decoder_input *input)
 
 /* ---- pixels */
 
+/* The next code's string. A byte may hold more than one code, so the end of a
+ * block is not the end of its codes. */
 static enum status next_string(struct gif *gif, struct decoder_input *input)
 {
     size_t len = size_min(gif->block_left, input->len);
     const uint8_t *bytes = input->bytes;
     size_t left = len;
-    enum status status;
+    enum status status = lzw_next(&gif->lzw, &bytes, &left, &gif->string);
 
-    if (input->len == 0)
-        return STATUS_MORE;
-    if (gif->block_left == 0) {
-        gif->block_left = *input->bytes;
-        take(input, 1);
-        /* The end of the data, but not of the picture. */
-        return gif->block_left == 0 ? STATUS_IMAGE_BROKEN : STATUS_OK;
-    }
-    status = lzw_next(&gif->lzw, &bytes, &left, &gif->string);
     take(input, len - left);
     gif->block_left -= len - left;
     input->budget_px--; /* codes that make no pixels cost time too */
-    return status == STATUS_MORE ? STATUS_OK : status;
+    if (status != STATUS_MORE)
+        return status;
+    if (input->len == 0)
+        return STATUS_MORE;
+    gif->block_left = *input->bytes;
+    take(input, 1);
+    /* 0 is the end of the data, but not of the picture. */
+    return gif->block_left > 0 ? STATUS_OK : STATUS_IMAGE_BROKEN;
 }
 
 /* Moves pixels into the line; those on the right of the screen get lost. */

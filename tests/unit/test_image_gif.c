@@ -324,8 +324,8 @@ static enum status status_of_data(unsigned root_bits, const char *data,
 static void test_bad_codes(void **state)
 {
     (void)state;
-    /* 4 0 6 7 8 9, of 3, 3, 3, 3, 4 and 4 bits: 1+2+3+4+5+1 pixels. */
-    assert_int_equal(STATUS_OF(2, "\x03\x84\x8f\0\0;"), STATUS_OK);
+    /* 4 0 6 7 8 9 0, three codes of 4 bits at last: 1+2+3+4+5+1 pixels. */
+    assert_int_equal(STATUS_OF(2, "\x03\x84\x8f\x09\0;"), STATUS_OK);
     /* 4 7: a string before there is any. */
     assert_int_equal(STATUS_OF(2, "\x01\x3c\0;"), STATUS_IMAGE_BROKEN);
     /* 4 6: likewise, the first that will be. */
