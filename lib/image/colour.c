@@ -139,11 +139,12 @@ static void *on_malloc(cmsContext context, cmsUInt32Number size)
 
 static void on_free(cmsContext context, void *bytes)
 {
-    struct block *block = (struct block *)bytes - 1;
+    struct block *block;
 
     (void)context;
     if (bytes == NULL)
         return;
+    block = (struct block *)bytes - 1;
     if (block->memory != NULL) {
         block->previous->next = block->next;
         block->next->previous = block->previous;
@@ -154,11 +155,12 @@ static void on_free(cmsContext context, void *bytes)
 
 static void *on_realloc(cmsContext context, void *bytes, cmsUInt32Number size)
 {
-    const struct block *old = (const struct block *)bytes - 1;
     void *grown = on_malloc(context, size);
+    const struct block *old;
 
     if (bytes == NULL || grown == NULL)
         return grown;
+    old = (const struct block *)bytes - 1;
     memcpy(grown, bytes, size_min(old->bytes - sizeof(*old), size));
     on_free(context, bytes);
     return grown;
