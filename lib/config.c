@@ -69,6 +69,8 @@ static const struct setting settings[] = {
            DIGITS(IMAGE_MEMORY_MAX_BYTES), 1, IMAGE_MEMORY_MAX_BYTES),
     NUMBER("IMAGE_WEBP", webp, "0", 0, 1),
     NUMBER("IMAGE_GIF", gif, "0", 0, 1),
+    TEXT("IMAGE_MODE", NULL, image_mode, "fit"),
+    NUMBER("IMAGE_TRUNCATED_MIN_PERCENT", truncated_min_percent, "0", 0, 100),
 };
 
 static void PRINTF_LIKE(2, 3)
@@ -426,6 +428,31 @@ static void check_queue(struct loader *loader)
                  "LINE was told is stored; use sqlite:PATH");
 }
 
+/* WIDTHxHEIGHT in pixels. */
+static bool parse_box(struct config *c)
+{
+    const char *mode = c->image_mode;
+    size_t len = strcspn(mode, "x");
+    char width[sizeof(c->image_mode)];
+
+    return mode[len] == 'x' && str_copy_n(width, sizeof(width), mode, len) &&
+           str_to_int64(width, 1, IMAGE_SIDE_MAX, &c->box_width_px) &&
+           str_to_int64(mode + len + 1, 1, IMAGE_SIDE_MAX, &c->box_height_px);
+}
+
+static void check_image_mode(struct loader *loader)
+{
+    struct config *c = loader->config;
+
+    c->max_pixels_mode = str_eq(c->image_mode, "max");
+    if (c->max_pixels_mode || str_eq(c->image_mode, "fit") || parse_box(c))
+        return;
+    complain(loader,
+             "DARKROOM_IMAGE_MODE: '%s' is not one of fit, max, "
+             "WIDTHxHEIGHT",
+             c->image_mode);
+}
+
 static void check_whole(struct loader *loader)
 {
     struct config *c = loader->config;
@@ -447,6 +474,7 @@ static void check_whole(struct loader *loader)
     check_queue(loader);
     place(loader, c->queue_url, sizeof(c->queue_url), "sqlite", "queue.db");
     place(loader, c->store_url, sizeof(c->store_url), "dir", "public");
+    check_image_mode(loader);
     check_channels(loader);
 }
 

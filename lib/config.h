@@ -55,7 +55,12 @@ struct config {
     int64_t max_pixels;
     int64_t max_input_bytes;
     int64_t max_memory_bytes;
-    int64_t webp, gif; /* 0 or 1: taken besides JPEG and PNG */
+    int64_t webp, gif;    /* 0 or 1: taken besides JPEG and PNG */
+    char image_mode[24];  /* as it was given; it means: */
+    bool max_pixels_mode; /* as many pixels as LINE's limit allows */
+    int64_t box_width_px; /* 0: no box */
+    int64_t box_height_px;
+    int64_t truncated_min_percent; /* 0: cut pictures are refused */
 
     struct config_channel *channels; /* sorted by nothing; at least one */
     size_t channel_count;

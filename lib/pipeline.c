@@ -267,16 +267,6 @@ static void enter_opening(struct task *task)
 
 /* ---- FETCHING: two ends, the transfer and the lab; both must be over */
 
-static void on_content_head(void *arg, int64_t content_length)
-{
-    struct task *task = arg;
-
-    task->content_length = content_length;
-    LOG(INFO, "fetching", LOG_STR("job", task->job.message_id),
-        LOG_INT("length", content_length),
-        LOG_INT("ms", since_received_ms(task)));
-}
-
 static enum http_body_answer on_content(void *arg, const char *bytes,
                                         size_t len)
 {
@@ -317,7 +307,8 @@ static void on_content_done(void *arg, const struct line_outcome *outcome)
         return;
     }
     if (status == STATUS_OK)
-        status = lab_stream_end(task->stream);
+        status =
+            task->stream != NULL ? lab_stream_end(task->stream) : STATUS_EMPTY;
     if (status != STATUS_OK)
         fail(task, status, outcome->retry_after_ms, outcome->detail);
 }
@@ -352,7 +343,12 @@ static void on_lab_done(void *arg, enum status status,
     if (status == STATUS_IMAGE_TRUNCATED && task->content_length < 0)
         status = STATUS_CUT;
     if (status != STATUS_OK) {
-        fail(task, status, 0, "");
+        char detail[32] = "";
+
+        if (status == STATUS_IMAGE_TRUNCATED && report->decoded_percent > 0)
+            (void)snprintf(detail, sizeof(detail), "%d %% was there",
+                           report->decoded_percent);
+        fail(task, status, 0, detail);
         return;
     }
     task->decoded = true;
@@ -363,7 +359,7 @@ static void on_lab_done(void *arg, enum status status,
         line_call_resume(task->call); /* it may be paused for the lab's sake */
 }
 
-static void fill_limits(const struct task *task,
+static void fill_limits(const struct task *task, int64_t content_length,
                         struct transcode_options *limits)
 {
     const struct config *config = task->pipeline->parts.config;
@@ -374,9 +370,18 @@ static void fill_limits(const struct task *task,
     limits->pixels_max = (uint64_t)config->max_pixels;
     limits->webp = config->webp == 1;
     limits->gif = config->gif == 1;
+    limits->truncated_min_percent = (uint8_t)config->truncated_min_percent;
+    limits->input_bytes_hint = (size_t)int64_max(content_length, 0);
+    if (config->max_pixels_mode)
+        limits->mode = TRANSCODE_MAX;
+    if (config->box_width_px == 0)
+        return;
+    limits->mode = TRANSCODE_BOX;
+    limits->box_width_px = (uint32_t)config->box_width_px;
+    limits->box_height_px = (uint32_t)config->box_height_px;
 }
 
-static enum status start_decoding(struct task *task)
+static enum status start_decoding(struct task *task, int64_t content_length)
 {
     struct lab_request request = {
         .original_fd = task->original.fd,
@@ -388,8 +393,23 @@ static enum status start_decoding(struct task *task)
         .on_done = on_lab_done,
     };
 
-    fill_limits(task, &request.limits);
+    fill_limits(task, content_length, &request.limits);
     return lab_stream_open(task->pipeline->parts.lab, &request, &task->stream);
+}
+
+/* The lab is asked for only now: a transfer that brings no picture takes none,
+ * and the picture's length is known. */
+static void on_content_head(void *arg, int64_t content_length)
+{
+    struct task *task = arg;
+    enum status status = start_decoding(task, content_length);
+
+    task->content_length = content_length;
+    LOG(INFO, "fetching", LOG_STR("job", task->job.message_id),
+        LOG_INT("length", content_length),
+        LOG_INT("ms", since_received_ms(task)));
+    if (status != STATUS_OK)
+        fail(task, status, 0, "cannot start");
 }
 
 static enum status start_fetching(struct task *task)
@@ -413,10 +433,8 @@ static enum status start_fetching(struct task *task)
 
 static void enter_fetching(struct task *task)
 {
-    enum status status = start_decoding(task);
+    enum status status = start_fetching(task);
 
-    if (status == STATUS_OK)
-        status = start_fetching(task);
     if (status != STATUS_OK)
         fail(task, status, 0, "cannot start");
 }
