@@ -81,7 +81,8 @@ struct lab_request {
     /* lab_stream_write() takes bytes again after it answered BUSY. */
     void (*on_room)(void *arg);
     /* Last callback; the stream is gone when it begins. On STATUS_OK the report
-     * is complete and both files are written (not synced). It may come before
+     * is complete and both files are written (not synced); else it is what was
+     * known by then, if only decoded_percent. It may come before
      * lab_stream_end() when the picture ends before its file does or is
      * broken. */
     void (*on_done)(void *arg, enum status status,

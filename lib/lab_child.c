@@ -142,6 +142,8 @@ static enum status fail_stream(struct lab_child *lab, struct stream *stream,
     struct lab_message message = {
         .type = LAB_WIRE_FAIL, .stream = stream->id, .status = why};
 
+    if (stream->transcode != NULL)
+        message.report = *transcode_report(stream->transcode);
     release_stream(stream);
     if (!lab_wire_status_ok(why))
         return STATUS_BUG;

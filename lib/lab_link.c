@@ -339,7 +339,7 @@ static const char *take_last(struct lab_slot *slot,
     stream->link = NULL;
     stream->slot = NULL;
     lab_stream_finish(stream, done ? STATUS_OK : message->status,
-                      done ? &message->report : NULL);
+                      &message->report);
     return NULL;
 }
 

@@ -4,7 +4,8 @@
  * through it, so an end cannot send what the other would refuse.
  *
  *   header   type u32, value u32, stream u64
- *   body     OPEN: struct wire_options; HEAD, DONE: struct wire_report;
+ *   body     OPEN: struct wire_options; HEAD, DONE, FAIL: struct
+ *            wire_report;
  *            DATA: the bytes; else nothing
  *
  * `value` is the credit, the status or the pid; 0 where a type has none.
@@ -82,7 +83,7 @@ static const struct wire_form forms[LAB_WIRE__COUNT] = {
     [LAB_WIRE_CREDIT] = {LAB_WIRE_FROM_LAB, 0, 0, 0},
     [LAB_WIRE_HEAD] = {LAB_WIRE_FROM_LAB, REPORT_BYTES, REPORT_BYTES, 0},
     [LAB_WIRE_DONE] = {LAB_WIRE_FROM_LAB, REPORT_BYTES, REPORT_BYTES, 0},
-    [LAB_WIRE_FAIL] = {LAB_WIRE_FROM_LAB, 0, 0, 0},
+    [LAB_WIRE_FAIL] = {LAB_WIRE_FROM_LAB, REPORT_BYTES, REPORT_BYTES, 0},
     [LAB_WIRE_NEW_LAB] = {LAB_WIRE_TO_KEEPER, 0, 0, 0},
     [LAB_WIRE_KILL] = {LAB_WIRE_TO_KEEPER, 0, 0, 0},
     [LAB_WIRE_LAB] = {LAB_WIRE_FROM_KEEPER, 0, 0, 1},
@@ -363,6 +364,7 @@ static void body_put(const struct lab_message *message, union wire_body *body,
         break;
     case LAB_WIRE_HEAD:
     case LAB_WIRE_DONE:
+    case LAB_WIRE_FAIL:
         report_put(&body->report, &message->report);
         iov->iov_len = sizeof(body->report);
         break;
@@ -463,6 +465,7 @@ static bool body_get(struct lab_message *message, const uint8_t *body,
         return options_get(body, &message->options);
     case LAB_WIRE_HEAD:
     case LAB_WIRE_DONE:
+    case LAB_WIRE_FAIL:
         return report_get(body, &message->report);
     case LAB_WIRE_DATA:
         message->bytes = body;

@@ -4,7 +4,8 @@
  *
  *   worker -> lab      OPEN (limits, two output descriptors), DATA, END, ABORT
  *   lab -> worker      CREDIT (bytes taken), HEAD (report), then one of
- *                      DONE (report) or FAIL (status)
+ *                      DONE (report) or FAIL (status, and as much of a
+ *                      report as there is)
  *   worker -> keeper   NEW_LAB, KILL (pid)
  *   keeper -> worker   LAB (pid, one descriptor) or NO_LAB (status)
  *
@@ -71,7 +72,7 @@ struct lab_message {
     enum status status;               /* FAIL, NO_LAB */
     pid_t pid;                        /* KILL, LAB */
     struct transcode_options options; /* OPEN */
-    struct transcode_report report;   /* HEAD, DONE */
+    struct transcode_report report;   /* HEAD, DONE, FAIL */
     const uint8_t *bytes;             /* DATA; borrowed from the buffer */
     size_t len;
     int fds[LAB_WIRE_FDS_MAX]; /* OPEN: original, preview. LAB: socket */

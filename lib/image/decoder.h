@@ -52,6 +52,10 @@ struct decoder_client {
                           uint8_t *eighths);
     /* Each row from the top, borrowed for the call. */
     enum status (*row)(void *arg, const uint8_t *row);
+    /* The input ended when only so much of the rows, below 100, was read. OK:
+     * the missing ones follow, gray; else the picture ends with that status.
+     * Once at most, not before the header. */
+    enum status (*cut)(void *arg, unsigned percent);
 };
 
 struct decoder_input {

@@ -50,6 +50,7 @@ struct jpeg {
     struct jpeg_source_mgr source;
     size_t skip;      /* bytes of a segment that have not come yet */
     bool end_is_mine; /* input ended, an end marker was made up */
+    bool is_cut;      /* and the client takes what is there */
     bool has_exif;
     uint8_t orientation;
     uint8_t *row;
@@ -95,6 +96,32 @@ static _Noreturn void on_error(j_common_ptr info)
     fail(jpeg, error_status(jpeg));
 }
 
+/* Rows that are read, in percent, never 100: all of them, if only coarsely,
+ * once a progressive picture is past its first scan. */
+static unsigned percent_read(const struct jpeg_decompress_struct *info)
+{
+    uint64_t rows = (uint64_t)info->input_iMCU_row * DCTSIZE *
+                    (unsigned)info->max_v_samp_factor;
+    uint64_t percent = rows * 100 / info->image_height;
+
+    if (info->buffered_image && !info->progressive_mode)
+        return 0; /* whole colours may be missing */
+    return info->input_scan_number > 1 || percent > 99 ? 99 : (unsigned)percent;
+}
+
+/* libjpeg goes on with gray. */
+static void end_early(struct jpeg *jpeg)
+{
+    enum status status;
+
+    if (jpeg->is_cut)
+        return;
+    jpeg->is_cut = true;
+    status = jpeg->client.cut(jpeg->client.arg, percent_read(&jpeg->info));
+    if (status != STATUS_OK)
+        fail(jpeg, status);
+}
+
 /*
  * Warnings have level -1, traces are above. libjpeg would go on with gray
  * instead of the lost part; a photo that is half gray is no answer to anybody.
@@ -106,23 +133,24 @@ static void on_message(j_common_ptr info, int level)
     struct jpeg *jpeg = info->client_data;
     int marker = jpeg->errors.msg_parm.i[1];
 
-    if (level >= 0)
+    if (level >= 0 || jpeg->is_cut)
         return;
     switch (jpeg->errors.msg_code) {
-    case JWRN_HIT_MARKER:
-        fail(jpeg,
-             jpeg->end_is_mine ? STATUS_IMAGE_TRUNCATED : STATUS_IMAGE_BROKEN);
     case JWRN_EXTRANEOUS_DATA:
         if (marker < JPEG_RST0 || marker >= JPEG_RST0 + 8)
             return;
-        fail(jpeg, STATUS_IMAGE_BROKEN);
+        break;
+    case JWRN_HIT_MARKER:
     case JWRN_HUFF_BAD_CODE:
     case JWRN_ARITH_BAD_CODE:
     case JWRN_MUST_RESYNC:
-        fail(jpeg, STATUS_IMAGE_BROKEN);
+        break;
     default:
         return;
     }
+    if (!jpeg->end_is_mine)
+        fail(jpeg, STATUS_IMAGE_BROKEN);
+    end_early(jpeg);
 }
 
 static void on_output(j_common_ptr info)
@@ -147,9 +175,10 @@ static void source_init(j_decompress_ptr info)
 }
 
 /*
- * False suspends. At the end of a one-scan picture the missing end marker is
- * made up: if every row is there it was the only thing that was missing, else
- * the entropy decoder runs into it and says so. The arithmetic decoder would
+ * False suspends. At the end of the input the missing end marker is made up: if
+ * every row is there it was the only thing that was missing, else the entropy
+ * decoder runs into it and says so. Not between scans: there a marker would end
+ * up inside a table that is cut. The arithmetic decoder would
  * not say so.
  */
 static boolean source_fill(j_decompress_ptr info)
@@ -159,7 +188,9 @@ static boolean source_fill(j_decompress_ptr info)
 
     if (info->arith_code && jpeg->state > STATE_START)
         fail(jpeg, STATUS_IMAGE_TRUNCATED);
-    if (!jpeg->input->ended || jpeg->state != STATE_ROWS)
+    if (!jpeg->input->ended || jpeg->state < STATE_COLLECT ||
+        (jpeg->state == STATE_COLLECT &&
+         info->input_iMCU_row == info->total_iMCU_rows))
         return FALSE;
     jpeg->end_is_mine = true;
     info->src->next_input_byte = end;
@@ -430,11 +461,17 @@ static enum status collect(struct jpeg *jpeg)
     while (jpeg->input->budget_px > 0) {
         int event = jpeg_consume_input(info);
 
+        if (event == JPEG_SUSPENDED && jpeg->input->ended) {
+            end_early(jpeg);
+            event = JPEG_REACHED_EOI;
+        }
         if (event == JPEG_SUSPENDED)
             return STATUS_MORE;
         if ((uint32_t)info->input_scan_number > jpeg->limits.scans_max)
             return STATUS_IMAGE_TOO_MANY_SCANS;
         if (event == JPEG_REACHED_EOI) {
+            if (jpeg->end_is_mine) /* scans may be missing */
+                end_early(jpeg);
             jpeg->state = STATE_OUTPUT;
             return STATUS_OK;
         }

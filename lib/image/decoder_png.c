@@ -5,6 +5,7 @@
  *                  +-> SKIP -> CHUNK ...        what nobody has to see
  *                  +-> CHUNK                    read here: eXIf, colours
  *   after IEND: DONE, or EMIT -> DONE if interlaced
+ *   input ends early: FILL -> DONE if the client takes it so
  *
  * HEAD needs signature and IHDR in one piece, CHUNK a chunk's length and name,
  * so they answer MORE and leave those bytes in the input until they are whole.
@@ -40,6 +41,7 @@ enum png_state {
     STATE_FEED,
     STATE_SKIP,
     STATE_EMIT,
+    STATE_FILL,
     STATE_DONE,
 };
 
@@ -60,6 +62,8 @@ struct png {
     bool is_srgb; /* says sRGB: then gAMA and cHRM are mere approximations */
     uint32_t width_px, height_px;
     size_t row_bytes;
+    uint8_t *filler; /* a row in the place of those that were cut off */
+    struct pixel_format format;
     uint8_t *picture; /* interlaced */
     uint32_t rows;    /* given to the client */
     bool has_ended;   /* IEND was seen */
@@ -245,6 +249,7 @@ static void on_info(png_structp reader, png_infop info)
         (void)png_set_interlace_handling(reader);
         make_picture(png);
     }
+    png->format = header.format;
     png_read_update_info(reader, info);
     if (png_get_rowbytes(reader, info) != png->row_bytes)
         fail(png, STATUS_BUG);
@@ -513,6 +518,77 @@ static enum status emit_picture(struct png *png)
     return STATUS_OK;
 }
 
+/* ---- pictures that end early */
+
+/* Transparent where the format can say so, else mid gray or what is next to it
+ * in the palette. */
+static uint8_t filler_sample(const struct pixel_format *format)
+{
+    unsigned best = 0;
+    long least = INT32_MAX;
+
+    if (format->kind == PIXEL_RGBA || format->kind == PIXEL_GRAY_ALPHA)
+        return 0;
+    if (format->kind == PIXEL_GRAY && format->has_key)
+        return format->key;
+    if (format->kind != PIXEL_INDEXED)
+        return (uint8_t)(1U << (format->depth - 1));
+    for (unsigned i = 0; i < 1U << format->depth; i++) {
+        long distance = 0;
+
+        for (size_t k = 0; k < 3; k++)
+            distance += labs((long)format->palette[i][k] - 128);
+        if (i < format->alpha_count && format->alpha[i] == 0)
+            return (uint8_t)i;
+        if (distance < least) {
+            least = distance;
+            best = i;
+        }
+    }
+    return (uint8_t)best;
+}
+
+/* The passes of an interlaced picture each bring a share of all rows: it is
+ * refused. */
+static enum status end_early(struct png *png)
+{
+    enum status status;
+
+    if (png->picture != NULL || png->row_bytes == 0)
+        return STATUS_MORE;
+    if (png->rows == png->height_px) {
+        png->state = STATE_DONE;
+        return STATUS_OK;
+    }
+    status = png->client.cut(png->client.arg, (unsigned)((uint64_t)png->rows *
+                                                         100 / png->height_px));
+    if (status != STATUS_OK)
+        return status;
+    png->filler = malloc(png->row_bytes);
+    if (png->filler == NULL)
+        return STATUS_NO_MEMORY;
+    memset(png->filler, filler_sample(&png->format), png->row_bytes);
+    png->state = STATE_FILL;
+    return STATUS_OK;
+}
+
+static enum status fill_rows(struct png *png)
+{
+    while (png->rows < png->height_px) {
+        enum status status;
+
+        if (png->input->budget_px <= 0)
+            return STATUS_AGAIN;
+        status = png->client.row(png->client.arg, png->filler);
+        if (status != STATUS_OK)
+            return status;
+        png->rows++;
+        png->input->budget_px -= png->width_px;
+    }
+    png->state = STATE_DONE;
+    return STATUS_OK;
+}
+
 /* ---- operations */
 
 static enum status advance(struct png *png)
@@ -520,15 +596,15 @@ static enum status advance(struct png *png)
     static enum status (*const steps[])(struct png *) = {
         [STATE_HEAD] = read_head,    [STATE_CHUNK] = read_chunk,
         [STATE_FEED] = feed_chunk,   [STATE_SKIP] = skip_chunk,
-        [STATE_EMIT] = emit_picture,
+        [STATE_EMIT] = emit_picture, [STATE_FILL] = fill_rows,
     };
     enum status status = STATUS_OK;
 
-    while (status == STATUS_OK && png->state != STATE_DONE)
+    while (status == STATUS_OK && png->state != STATE_DONE) {
         status = steps[png->state](png);
-    if (status == STATUS_MORE && png->input->ended && png->picture == NULL &&
-        png->height_px > 0 && png->rows == png->height_px)
-        return STATUS_OK;
+        if (status == STATUS_MORE && png->input->ended)
+            status = end_early(png);
+    }
     return status;
 }
 
@@ -548,6 +624,7 @@ static void destroy(struct decoder *decoder)
 
     png_destroy_read_struct(&png->reader, &png->info, NULL);
     free(png->picture);
+    free(png->filler);
     free(png);
 }
 

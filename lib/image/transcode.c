@@ -465,6 +465,15 @@ static enum status on_row(void *arg, const uint8_t *row)
     return t->first.write(t->first.arg, row);
 }
 
+static enum status on_cut(void *arg, unsigned percent)
+{
+    struct transcode *t = arg;
+    unsigned least = t->options.truncated_min_percent;
+
+    t->report.decoded_percent = (uint8_t)percent;
+    return least > 0 && percent >= least ? STATUS_OK : STATUS_IMAGE_TRUNCATED;
+}
+
 /* ---- states; OK means go on with the next one */
 
 static bool is_wanted(const struct transcode_options *options,
@@ -498,9 +507,10 @@ static enum status open_decoder(struct transcode *t)
         [IMAGE_TYPE_GIF] = &decoder_gif,
     };
     struct decoder_limits limits = limits_of(&t->options);
-    struct decoder_client client = {t, on_header, on_row};
+    struct decoder_client client = {t, on_header, on_row, on_cut};
 
     t->report.decodes++;
+    t->report.decoded_percent = 0;
     t->state = STATE_DECODE;
     return decoders[t->report.source_type]->create(&t->decoder, &limits,
                                                    &client);
@@ -523,6 +533,8 @@ static enum status step_decode(struct transcode *t, struct decoder_input *input)
         return STATUS_IMAGE_TRUNCATED;
     if (status != STATUS_OK)
         return status;
+    if (t->report.decoded_percent == 0)
+        t->report.decoded_percent = 100;
     t->state = STATE_EMIT;
     return STATUS_OK;
 }

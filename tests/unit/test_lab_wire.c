@@ -28,8 +28,8 @@ struct raw {
 };
 
 #define HEADER_BYTES offsetof(struct raw, body)
-#define OPTIONS_BYTES 96 /* body of OPEN */
-#define REPORT_BYTES 80  /* of HEAD and DONE */
+#define OPTIONS_BYTES 104 /* body of OPEN */
+#define REPORT_BYTES 80   /* of HEAD, DONE and FAIL */
 
 static int set_up(void **state)
 {
@@ -357,6 +357,7 @@ static void unknown_and_misdirected(void **state)
             raw.value = type == LAB_WIRE_KILL ? 2 : 0;
             if (ways[type] != way) {
                 refuse(*state, way, &raw, 0);
+                refuse(*state, way, &raw, OPTIONS_BYTES);
                 refuse(*state, way, &raw, REPORT_BYTES);
             }
         }
@@ -426,7 +427,7 @@ static void wrong_statuses(void **state)
 
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
         raw.value = bad[i];
-        refuse(*state, LAB_WIRE_FROM_LAB, &raw, 0);
+        refuse(*state, LAB_WIRE_FROM_LAB, &raw, REPORT_BYTES);
     }
     raw = (struct raw){.type = LAB_WIRE_NO_LAB, .value = STATUS_OK};
     refuse(*state, LAB_WIRE_FROM_KEEPER, &raw, 0);
