@@ -27,10 +27,10 @@
  *          back). Errors stick: every later call gives the same one.
  *
  * Memory: constant for baseline JPEG and non-interlaced PNG whatever the
- * dimensions; progressive JPEG, interlaced PNG and orientations 3 to 8 need
- * whole-picture buffers, which are computed from the header and checked against
- * memory_max_bytes before anything is allocated. Bytes given to push are
- * borrowed for the call; what must be kept is copied.
+ * dimensions; progressive JPEG, interlaced PNG and GIF, WebP and orientations 3
+ * to 8 need whole-picture buffers, which are computed from the header and
+ * checked against memory_max_bytes before anything is allocated. Bytes given to
+ * push are borrowed for the call; what must be kept is copied.
  *
  * One call works at most about 5 ms, so a caller can share one thread among
  * many pictures. Not thread safe; each picture has its own struct.
@@ -116,7 +116,7 @@ struct transcode_report {
     enum image_type source_type;
     uint32_t source_width_px, source_height_px; /* as stored, not rotated */
     uint8_t orientation;                        /* 1 to 8 */
-    bool progressive;         /* progressive JPEG or interlaced PNG */
+    bool progressive;         /* progressive JPEG or interlaced PNG, GIF */
     bool preview_is_original; /* one file serves as both */
     bool colour_converted;    /* was not sRGB */
     bool idat_copied;         /* PNG: compressed pixels taken as they are */

@@ -338,7 +338,7 @@ static void check_damaged(const struct buf *input, uint32_t *random)
             (char)picture_random(random);
     if (picture_random(random) % 8 == 0)
         copy.len = picture_random(random) % copy.len;
-    transcode_options_default(&options);
+    transcoding_options_all(&options);
     options.pixels_max = 300000;
     options.original_max_bytes = 10000;
     options.preview_max_bytes = 1000;
@@ -349,6 +349,70 @@ static void check_damaged(const struct buf *input, uint32_t *random)
     assert_int_not_equal(status_class(run.status), STATUS_CLASS_RETRY);
     transcoding_release(&run);
     buf_release(&copy);
+}
+
+static void check_damages(struct buf *input, uint32_t *random)
+{
+    for (int k = 0; k < 60; k++)
+        check_damaged(input, random);
+    buf_release(input);
+}
+
+static void test_random_damage_of_other_types(void **state)
+{
+    uint32_t random = 2025;
+
+    (void)state;
+    for (unsigned i = 0; i < 16; i++) {
+        struct gif_spec spec = {60, 50, .bits = i / 2 + 1, .transparent = -1};
+        struct picture p;
+        struct buf input;
+
+        spec.interlaced = i % 2 == 1;
+        spec.left = i % 3;
+        picture_init(&p, 60, 50, 1);
+        picture_fill_scene(&p);
+        for (size_t k = 0; k < (size_t)60 * 50; k++)
+            p.pixels[k] &= (uint8_t)((1U << spec.bits) - 1);
+        buf_init(&input, 100000);
+        picture_to_gif(&p, &spec, &input);
+        check_damages(&input, &random);
+        picture_release(&p);
+        picture_init(&p, 60, 50, i % 2 == 0 ? 3 : 4);
+        picture_fill_scene(&p);
+        buf_init(&input, 100000);
+        picture_to_webp(&p, i % 4 < 2, &input);
+        check_damages(&input, &random);
+        picture_release(&p);
+    }
+}
+
+static void test_random_splits(void **state)
+{
+    struct transcode_options options;
+
+    (void)state;
+    transcode_options_default(&options);
+    options.preview_max_bytes = 2000;
+    for (unsigned flags = 0; flags < 4; flags++) {
+        struct jpeg_spec jpeg = {.quality = 70,
+                                 .progressive = (flags & 1) != 0,
+                                 .orientation = (flags & 2) != 0 ? 6 : 1};
+        struct png_spec png = {.width_px = 40,
+                               .height_px = 30,
+                               .color_type = (flags & 2) != 0 ? 3 : 6,
+                               .depth = 8,
+                               .interlaced = (flags & 1) != 0};
+        struct buf input;
+
+        make_scene_jpeg(&input, 50, 40, &jpeg);
+        transcoding_check_splits(&input, &options, 1000);
+        buf_release(&input);
+        buf_init(&input, 100000);
+        picture_random_png(&png, &input);
+        transcoding_check_splits(&input, &options, 1000);
+        buf_release(&input);
+    }
 }
 
 static void test_random_damage(void **state)
@@ -378,14 +442,10 @@ static void test_random_damage(void **state)
         struct buf input;
 
         make_scene_jpeg(&input, 60, 50, &jpeg);
-        for (int k = 0; k < 60; k++)
-            check_damaged(&input, &random);
-        buf_release(&input);
+        check_damages(&input, &random);
         buf_init(&input, 1024 * 1024);
         picture_random_png(&png, &input);
-        for (int k = 0; k < 60; k++)
-            check_damaged(&input, &random);
-        buf_release(&input);
+        check_damages(&input, &random);
     }
 }
 
@@ -400,7 +460,9 @@ int main(void)
         cmocka_unit_test(test_report_comes_before_the_pixels),
         cmocka_unit_test(test_input_limit),
         cmocka_unit_test(test_sink_failures_come_back),
+        cmocka_unit_test(test_random_splits),
         cmocka_unit_test(test_random_damage),
+        cmocka_unit_test(test_random_damage_of_other_types),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
