@@ -12,10 +12,11 @@
  * goes on appending, shows libwebp a growing part of the buffer, and gives away
  * the rows that this made.
  *
- * libwebp begins anew at its last checkpoint whenever it runs dry: the row of
- * blocks, 8 rows of a lossless picture, or the lossless header, which may be
- * long. So a step that made no rows doubles the next one, and what is done
- * twice stays a fraction of the whole. Steps depend on nothing but the file.
+ * libwebp begins anew at its last checkpoint whenever it runs dry. In a lossy
+ * picture that is a block of 16 x 16, so steps stay short. In a lossless one it
+ * is 8 rows, or the header, which may be long: there a step that made no rows
+ * doubles the next one, and what is done twice stays a fraction of the whole.
+ * Steps depend on nothing but the file.
  */
 #include "decoder_webp.h"
 
@@ -364,13 +365,18 @@ static bool fills_canvas(const struct webp *webp)
            webp->frame_height_px == webp->height_px;
 }
 
+static bool is_lossless(const struct webp *webp)
+{
+    return has_name(webp->kept.bytes + webp->kept.picture, "VP8L");
+}
+
 /*
  * Bytes a pixel while libwebp works. Lossless: ARGB, besides the output. Alpha
  * of a lossy one: its plane, and ARGB again while that is decompressed.
  */
 static size_t work_bytes(const struct webp *webp)
 {
-    if (has_name(webp->kept.bytes + webp->kept.picture, "VP8L"))
+    if (is_lossless(webp))
         return 4;
     return webp->has_alpha ? 5 : 0;
 }
@@ -455,7 +461,7 @@ static enum status show(struct webp *webp, struct decoder_input *input,
     fresh = (uint32_t)last_row - webp->decoded;
     webp->decoded = (uint32_t)last_row;
     input->budget_px -= (int64_t)fresh * webp->frame_width_px;
-    if (fresh == 0)
+    if (fresh == 0 && is_lossless(webp))
         webp->step = size_min(2 * webp->step, STEP_MAX_BYTES);
     else if ((uint64_t)fresh * webp->frame_width_px > IMAGE_SLICE_PX)
         webp->step = webp->step > STEP_BYTES ? webp->step / 2 : STEP_BYTES;

@@ -18,8 +18,9 @@
  * tables of a lossless picture, whose number only libwebp learns.
  *
  * Slices: libwebp decodes all it can from the bytes that it is shown, so it is
- * shown few at a time; how many follows from how many rows they made. One that
- * is flat (some hundred bytes for a megapixel) still comes in one go.
+ * shown few at a time: 5 ms a call for a lossy picture of 12 MP, 15 ms for a
+ * lossless one, 20 ms for a lossy flat one of 64 MP. Nothing smaller than a
+ * byte can be shown, and a flat lossless picture is one step.
  *
  * Damage is IMAGE_BROKEN, an early end IMAGE_TRUNCATED. What is behind the
  * pixels may be missing.
