@@ -16,7 +16,8 @@
  * Pixels keep their kind; alpha stays as it is (colour is not premultiplied
  * with it, pixels.h). Memory: colour_bytes(), some 20 KB for what cameras and
  * phones write, below a megabyte for printers' profiles; while colour_new()
- * runs IMAGE_ICC_MEMORY_MAX_BYTES at most, and that takes up to 20 ms.
+ * runs IMAGE_ICC_MEMORY_MAX_BYTES at most. That takes 0.6 ms for the former, up
+ * to 35 ms for the latter.
  *
  * Opens no file and starts no thread, but the C library's time zone must have
  * been read before a jail is entered (sandbox.c does). Not thread safe.
