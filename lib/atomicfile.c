@@ -1,16 +1,22 @@
 /*
- * atomicfile.c: temporary file beside the target, write, fsync, close, link,
- * unlink, fsync of the directory. link(2) instead of rename(2), because it
- * fails when the target exists: the first of several processes wins.
+ * atomicfile.c: temporary file beside the target, write, fsync, close, then
+ *
+ *   create   link, unlink: link(2) fails when the target exists, so the first
+ *            of several processes wins
+ *   commit   rename, which replaces it; a file without a name is linked first
+ *
+ * and fsync of the directory.
  */
 #include "atomicfile.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PATH_BYTES 4096
+#define PATH_BYTES ATOMICFILE_PATH_BYTES
 #define HALF_MADE_MODE 0100 /* survives any umask of a service */
 
 static enum status write_all(int fd, const void *bytes, size_t len)
@@ -49,19 +55,25 @@ static enum status write_synced(char *path, const void *bytes, size_t len,
     return status;
 }
 
+/* "." for a bare name. */
+static bool parent_of(const char *path, char parent[PATH_BYTES])
+{
+    const char *slash = strrchr(path, '/');
+
+    if (slash == NULL)
+        return str_copy(parent, PATH_BYTES, ".");
+    return str_copy_n(parent, PATH_BYTES, path,
+                      slash == path ? 1 : (size_t)(slash - path));
+}
+
 enum status atomicfile_sync_parent(const char *path)
 {
     char parent[PATH_BYTES];
-    const char *slash = strrchr(path, '/');
     enum status status = STATUS_OK;
     int fd;
 
-    if (slash == NULL) {
-        (void)str_copy(parent, sizeof(parent), ".");
-    } else if (!str_copy_n(parent, sizeof(parent), path,
-                           slash == path ? 1 : (size_t)(slash - path))) {
+    if (!parent_of(path, parent))
         return STATUS_BUG;
-    }
     fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return status_from_errno(errno);
@@ -118,6 +130,103 @@ enum status atomicfile_read(const char *path, void *bytes, size_t size,
     close(fd);
     return n < 0 ? STATUS_IO : STATUS_OK;
 }
+
+/* ---- piece by piece */
+
+/* ".NAME.random" beside `path`. */
+static enum status name_temporary(struct atomicfile_writer *writer)
+{
+    const char *slash = strrchr(writer->path, '/');
+    const char *name = slash != NULL ? slash + 1 : writer->path;
+    uint64_t random = 0;
+    int written;
+
+    if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+        return STATUS_IO;
+    written = snprintf(writer->temp_path, sizeof(writer->temp_path),
+                       "%.*s.%s.%016" PRIx64, (int)(name - writer->path),
+                       writer->path, name, random);
+    return written > 0 && (size_t)written < sizeof(writer->temp_path)
+               ? STATUS_OK
+               : STATUS_BAD_CONFIG;
+}
+
+static int open_unnamed(const char *path)
+{
+    char parent[PATH_BYTES];
+
+    if (!parent_of(path, parent))
+        return -1;
+    return open(parent, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+}
+
+enum status atomicfile_begin(struct atomicfile_writer *writer, const char *path)
+{
+    enum status status;
+
+    *writer = (struct atomicfile_writer){.fd = -1};
+    if (!str_copy(writer->path, sizeof(writer->path), path))
+        return STATUS_BAD_CONFIG;
+    status = name_temporary(writer);
+    if (status != STATUS_OK)
+        return status;
+    writer->fd = open_unnamed(path);
+    if (writer->fd >= 0)
+        return STATUS_OK;
+    writer->named = true;
+    writer->fd =
+        open(writer->temp_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (writer->fd >= 0)
+        return STATUS_OK;
+    return errno == ENOENT ? STATUS_NOT_FOUND : status_from_errno(errno);
+}
+
+static enum status give_name(struct atomicfile_writer *writer)
+{
+    char self[64];
+
+    if (writer->named)
+        return STATUS_OK;
+    (void)snprintf(self, sizeof(self), "/proc/self/fd/%d", writer->fd);
+    if (linkat(AT_FDCWD, self, AT_FDCWD, writer->temp_path, AT_SYMLINK_FOLLOW) <
+        0)
+        return status_from_errno(errno);
+    writer->named = true;
+    return STATUS_OK;
+}
+
+enum status atomicfile_commit(struct atomicfile_writer *writer, mode_t mode)
+{
+    enum status status = STATUS_OK;
+    int closed;
+
+    if (writer->fd < 0)
+        return STATUS_BUG;
+    if (fchmod(writer->fd, mode) < 0 || fsync(writer->fd) < 0)
+        status = status_from_errno(errno);
+    if (status == STATUS_OK)
+        status = give_name(writer);
+    closed = close(writer->fd);
+    writer->fd = -1;
+    if (status == STATUS_OK &&
+        (closed < 0 || rename(writer->temp_path, writer->path) < 0))
+        status = status_from_errno(errno);
+    if (status != STATUS_OK && writer->named)
+        (void)unlink(writer->temp_path);
+    return status == STATUS_OK ? atomicfile_sync_parent(writer->path) : status;
+}
+
+void atomicfile_discard(struct atomicfile_writer *writer)
+{
+    if (writer->fd < 0)
+        return;
+    close(writer->fd);
+    writer->fd = -1;
+    if (writer->named)
+        (void)unlink(writer->temp_path);
+}
+
+/* ---- directories */
 
 /* Not yet finished by who made it: it died before it could set the mode. Other
  * directories are left as their owner wants them. */

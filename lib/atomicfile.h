@@ -1,5 +1,17 @@
 /*
- * atomicfile.h: small files that are there whole or not at all, durably.
+ * atomicfile.h: files that are there whole or not at all, durably.
+ *
+ * Small ones in one call; large ones piece by piece, by whoever is lent the
+ * descriptor:
+ *
+ *   atomicfile_begin(&writer, path)     writer.fd is empty and write-only
+ *     ... written, by this process or another ...
+ *   atomicfile_commit(&writer, 0644)    replaces `path` at once
+ *   atomicfile_discard(&writer)         instead, or after: does nothing then
+ *
+ * Where the file system can (O_TMPFILE), what is being written has no name, so
+ * that even kill -9 leaves nothing behind; elsewhere it is ".NAME.random"
+ * beside the target until commit or discard.
  *
  * Any thread; all calls block.
  */
@@ -10,6 +22,15 @@
 
 #include "base.h"
 #include "status.h"
+
+#define ATOMICFILE_PATH_BYTES 4096 /* with the terminator */
+
+struct atomicfile_writer {
+    int fd;     /* -1: there is no file */
+    bool named; /* private, as is the rest */
+    char path[ATOMICFILE_PATH_BYTES];
+    char temp_path[ATOMICFILE_PATH_BYTES];
+};
 
 /*
  * Makes `path` with this content and mode unless it exists (DUPLICATE). Of
@@ -22,6 +43,19 @@ enum status atomicfile_create(const char *path, const void *bytes, size_t len,
 /* Reads a file of at most `size` bytes. NOT_FOUND, TOO_LARGE, IO. */
 enum status atomicfile_read(const char *path, void *bytes, size_t size,
                             size_t *len) MUST_CHECK;
+
+/* An empty file that will be `path`, which may exist. NOT_FOUND: there is no
+ * such directory. writer.fd is -1 on failure. */
+enum status atomicfile_begin(struct atomicfile_writer *writer,
+                             const char *path) MUST_CHECK;
+
+/* Synced, and its directory too, when OK; the descriptor is closed and no
+ * temporary file left either way. On failure `path` is as it was, unless it was
+ * the last step that failed, the sync of the directory. */
+enum status atomicfile_commit(struct atomicfile_writer *writer,
+                              mode_t mode) MUST_CHECK;
+
+void atomicfile_discard(struct atomicfile_writer *writer);
 
 /* Syncs the directory that holds `path`. */
 enum status atomicfile_sync_parent(const char *path) MUST_CHECK;
