@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include "lab_keeper.h"
+#include "log.h"
 
-int main(void)
+int main(int argc, char **argv)
 {
+    enum log_level level = LOG_LEVEL_INFO;
     int type = 0;
     socklen_t size = sizeof(type);
 
@@ -18,5 +20,7 @@ int main(void)
         (void)fputs("darkroom-lab is started by darkroom\n", stderr);
         return 2;
     }
+    if (argc > 1 && log_level_parse(argv[1], &level))
+        log_set_level(level);
     return lab_keeper_run(STDIN_FILENO);
 }

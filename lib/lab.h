@@ -90,9 +90,9 @@ struct lab_request {
 };
 
 /* Starts the keeper from the program file `darkroom-lab` beside the running
- * executable. `path` overrides that when not NULL. On the main thread: the
- * kernel ends the keeper when the thread that started it ends. NOT_FOUND when
- * there is no such program. */
+ * executable. `path` overrides that when not NULL. Keeper and labs log at the
+ * level that is set now. On the main thread: the kernel ends the keeper when
+ * the thread that started it ends. NOT_FOUND when there is no such program. */
 enum status lab_keeper_spawn(const char *path,
                              struct lab_keeper *keeper) MUST_CHECK;
 

@@ -8,9 +8,9 @@
  * It never touches a byte of a picture but its own, the self-test's.
  *
  * Runs as the program darkroom-lab: descriptor 0 the worker's socket, 1
- * /dev/null, 2 standard error, an empty environment. Terminal and service
- * signals (SIGINT, SIGTERM, SIGHUP, SIGQUIT) are ignored, here and in the labs:
- * the worker decides when work is over.
+ * /dev/null, 2 standard error, an empty environment, the level of the log as
+ * its argument. Terminal and service signals (SIGINT, SIGTERM, SIGHUP, SIGQUIT)
+ * are ignored, here and in the labs: the worker decides when work is over.
  */
 #ifndef DARKROOM_LAB_KEEPER_H
 #define DARKROOM_LAB_KEEPER_H

@@ -4,7 +4,8 @@
  *
  * posix_spawn: no code of the worker runs between fork and exec. The child gets
  * three descriptors (socket, /dev/null, standard error), default signal
- * actions, a session of its own and an empty environment.
+ * actions, a session of its own, an empty environment, and the level of the log
+ * as its only argument.
  */
 #include "lab.h"
 
@@ -17,6 +18,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "log.h"
 
 #define PROGRAM "darkroom-lab"
 
@@ -72,12 +75,14 @@ static int set_descriptors(posix_spawn_file_actions_t *actions, int socket_fd)
 static int spawn(const char *path, int socket_fd, pid_t *pid)
 {
     char name[] = PROGRAM;
-    char *const argv[] = {name, NULL};
+    char level[8];
+    char *const argv[] = {name, level, NULL};
     char *const empty[] = {NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     int err;
 
+    (void)str_copy(level, sizeof(level), log_level_name());
     err = posix_spawn_file_actions_init(&actions);
     if (err != 0)
         return err;

@@ -35,6 +35,11 @@ void log_set_level(enum log_level level)
     threshold = level;
 }
 
+const char *log_level_name(void)
+{
+    return level_names[threshold];
+}
+
 /* The last byte is kept for the newline. */
 static size_t room(const struct line *line)
 {

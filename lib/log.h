@@ -65,6 +65,9 @@ bool log_level_parse(const char *name, enum log_level *level);
 
 void log_set_level(enum log_level level);
 
+/* The name of the level that is set. */
+const char *log_level_name(void);
+
 void log_write(enum log_level level, const char *event,
                const struct log_field *fields);
 
