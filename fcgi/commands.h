@@ -10,11 +10,13 @@ enum exit_status {
     EXIT_OK = 0,
     EXIT_FAILED = 1,
     EXIT_USAGE = 64,
+    EXIT_IO = 74,
     EXIT_CONFIG = 78,
 };
 
 int cmd_serve(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_convert(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 
 #endif

@@ -12,6 +12,7 @@ static const struct command {
 } commands[] = {
     {"serve", cmd_serve, "answer webhooks: FastCGI on descriptor 0, or CGI"},
     {"check", cmd_check, "check the settings and say what is wrong"},
+    {"convert", cmd_convert, "turn picture files into PNG, as the worker does"},
     {"version", cmd_version, "print the version"},
 };
 
