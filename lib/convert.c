@@ -214,6 +214,7 @@ static enum convert_fault fault_of(enum status status)
     case STATUS_IO:
     case STATUS_BUSY:
     case STATUS_STOPPING:
+    case STATUS_LAB_DIED: /* and no second try to tell whose fault it was */
     case STATUS_BUG:
         return CONVERT_BAD_OUTPUT;
     default:
