@@ -2,6 +2,7 @@
 # make test       all tests; installs what they need
 # make check      the tests alone, with what is installed
 # make run, demo  scripts/run, scripts/run --once
+# make bench-image  the normalizer and its peers, 5 minutes
 # make lint       style, structure and static analysis
 # make format     clang-format in place
 #
@@ -71,7 +72,7 @@ TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SRC))
 
 say = $(if $(filter 0,$(V)),@printf '  %-4s %s\n' $(1) $(2);)
 
-.PHONY: all tests check test run demo lint format hdr-check clean install
+.PHONY: all tests check test run demo bench-image lint format hdr-check clean install
 all: $(PROGRAMS)
 tests: all $(SIM) $(TESTS) $(TOOLS)
 
@@ -131,6 +132,9 @@ run:
 
 demo:
 	scripts/run --once
+
+bench-image:
+	BUILD=$(BUILD) scripts/bench image
 
 lint:
 	scripts/lint

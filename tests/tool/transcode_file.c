@@ -19,10 +19,14 @@ struct output {
     FILE *file;
 };
 
+#define BIN_MS 0.1
+#define BINS 1000
+
 struct cost {
     double total_ms;
     double max_ms;
     unsigned calls;
+    unsigned bins[BINS]; /* calls by their time; the last: all above */
 };
 
 static double cpu_ms(void)
@@ -70,6 +74,18 @@ static void note_call(struct cost *cost, double since_ms)
     cost->total_ms += ms;
     if (ms > cost->max_ms)
         cost->max_ms = ms;
+    cost->bins[ms < (BINS - 1) * BIN_MS ? (size_t)(ms / BIN_MS) : BINS - 1]++;
+}
+
+/* 99 of 100 calls take less. */
+static double p99_ms(const struct cost *cost)
+{
+    unsigned seen = 0;
+    size_t i = 0;
+
+    while (i < BINS && (seen += cost->bins[i]) < cost->calls * 0.99)
+        i++;
+    return (double)(i + 1) * BIN_MS;
 }
 
 /* One step: a push, or the end if there are no bytes; then what is left. */
@@ -132,6 +148,7 @@ static void print_report(const struct transcode_report *report,
     printf("idat_copied=%d\n", report->idat_copied);
     printf("calls=%u\n", cost->calls);
     printf("cpu_ms=%.1f\n", cost->total_ms);
+    printf("p99_call_ms=%.1f\n", p99_ms(cost));
     printf("max_call_ms=%.2f\n", cost->max_ms);
     printf("max_rss_kb=%ld\n", usage.ru_maxrss);
 }

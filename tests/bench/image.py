@@ -1,0 +1,264 @@
+#!/usr/bin/env python3
+"""image.py BUILD WORK [--quick]: times the LINE job with darkroom and its peers
+and prints the tables that README.md explains. Called by scripts/bench, which
+has installed and built what this needs.
+"""
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CORES = len(os.sched_getaffinity(0))
+IMAGEMAGICK = shutil.which("convert-im6.q16") or shutil.which("magick")
+
+
+class Tool:
+    """`looped`: a program that does the job COUNT times, after a warm-up, and
+    tells its own CPU time; else one process does the job once."""
+
+    def __init__(self, name, command, looped=True, present=True, **more):
+        self.name = name
+        self.command = command
+        self.looped = looped
+        self.present = present
+        self.environment = dict(os.environ, **more)
+
+    def argv(self, bench, picture, place, count):
+        paths = [bench.picture(picture), *bench.outputs(place)]
+        if self.looped:
+            return [*self.command, bench.picture("0.3mp.jpg"), *paths,
+                    str(count)]
+        if self.name == "darkroom convert":
+            return [*self.command, "--quiet", paths[0], paths[1],
+                    "--preview", paths[2]]
+        return [*self.command, *paths]
+
+    def run(self, argv):
+        done = subprocess.run(argv, env=self.environment, text=True,
+                              capture_output=True, check=False)
+        if done.returncode != 0:
+            sys.exit(f"{self.name} failed: {done.stderr.strip()}")
+        lines = (done.stdout + done.stderr).splitlines()
+        return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def find_tools(build):
+    modules = os.path.join(build, "bench", "node_modules")
+    node = shutil.which("node")
+    sharp = bool(node) and os.path.isdir(os.path.join(modules, "sharp"))
+    pillow = ["/usr/bin/python3", os.path.join(HERE, "pillow.py")]
+    sharp_js = [node or "node", os.path.join(HERE, "sharp.js")]
+    return [
+        Tool("darkroom", [f"{build}/tests/tool/transcode_file"], looped=False),
+        Tool("sharp", sharp_js, present=sharp, SHARP_MODULES=modules),
+        Tool("sharp, tuned", sharp_js, present=sharp, SHARP_MODULES=modules,
+             SHARP_TUNED="1"),
+        Tool("Pillow", pillow),
+        Tool("Pillow, level 1", pillow, PILLOW_LEVEL="1"),
+        Tool("darkroom convert", [f"{build}/darkroom", "convert"],
+             looped=False),
+        Tool("vipsthumbnail", [os.path.join(HERE, "libvips.sh")], looped=False,
+             present=bool(shutil.which("vipsthumbnail"))),
+        Tool("ImageMagick", [os.path.join(HERE, "imagemagick.sh")],
+             looped=False, present=bool(IMAGEMAGICK),
+             IMAGEMAGICK=IMAGEMAGICK or ""),
+    ]
+
+
+class Bench:
+    def __init__(self, build, work, quick):
+        self.build, self.work, self.quick = build, work, quick
+        self.pictures = os.path.join(build, "bench", "pictures")
+        self.tools = find_tools(build)
+        self.samples = {}  # (picture, tool) -> list of dicts
+        self.rates = {}    # (picture, tool) -> list of pictures/s
+
+    def picture(self, name):
+        return os.path.join(self.pictures, name)
+
+    def outputs(self, place):
+        return (os.path.join(self.work, f"{place}-original.png"),
+                os.path.join(self.work, f"{place}-preview.png"))
+
+    def measure(self, picture, tool):
+        outputs = self.outputs("one")
+        for path in outputs:
+            if os.path.exists(path):
+                os.unlink(path)
+        sample = tool.run([f"{self.build}/tests/tool/measure",
+                           *tool.argv(self, picture, "one", 1)])
+        sizes = [os.path.getsize(path) if os.path.exists(path) else 0
+                 for path in outputs]
+        sample["original"], sample["preview"] = sizes
+        self.samples.setdefault((picture, tool.name), []).append(sample)
+
+    def value(self, picture, tool, key):
+        """The median, or None if it was not measured."""
+        samples = self.samples.get((picture, tool), [])
+        values = [float(s[key]) for s in samples if key in s]
+        return statistics.median(values) if values else None
+
+    # ---- pictures per second, all cores
+
+    def rate_of_convert(self, tool, picture, count):
+        sources = os.path.join(self.work, "sources")
+        results = os.path.join(self.work, "results")
+        for path in (sources, results):
+            shutil.rmtree(path, ignore_errors=True)
+            os.mkdir(path)
+        names = [os.path.join(sources, f"{i}.jpg") for i in range(count)]
+        for name in names:
+            shutil.copy(self.picture(picture), name)
+        start = time.monotonic()
+        tool.run([*tool.command, "--quiet", "--jobs", str(CORES), *names,
+                  results, "--preview", self.work])
+        rate = count / (time.monotonic() - start)
+        for name in os.listdir(self.work):
+            if name[:-4].isdigit():
+                os.unlink(os.path.join(self.work, name))
+        return rate
+
+    def rate_of_one_core(self, tool, picture, place, count):
+        if tool.looped:
+            said = tool.run(tool.argv(self, picture, place, count))
+            return count * 1000 / float(said["wall_ms"])
+        start = time.monotonic()
+        for _ in range(count):
+            tool.run(tool.argv(self, picture, place, 1))
+        return count / (time.monotonic() - start)
+
+    def rate(self, picture, tool, seconds):
+        cpu_ms = (self.value(picture, tool.name, "cpu_ms") or
+                  self.value(picture, tool.name, "process_cpu_ms"))
+        count = max(1, round(seconds * 1000 / cpu_ms))
+        if tool.name == "darkroom convert":
+            rate = self.rate_of_convert(tool, picture, count * CORES)
+        else:
+            with ThreadPoolExecutor(CORES) as pool:
+                rate = sum(pool.map(
+                    lambda place: self.rate_of_one_core(tool, picture, place,
+                                                        count),
+                    range(CORES)))
+        self.rates.setdefault((picture, tool.name), []).append(rate)
+
+    def median_rate(self, picture, tool):
+        rates = self.rates.get((picture, tool))
+        return statistics.median(rates) if rates else None
+
+    # ---- all of it
+
+    def run(self):
+        present = [tool for tool in self.tools if tool.present]
+        names = sorted(os.listdir(self.pictures), key=lambda name: (
+            name.endswith(".png"), -float(name.split("mp")[0])
+            if "mp" in name else 0, len(name)))
+        if self.quick:
+            names = ["12mp.jpg", "12mp-progressive.jpg", "3mp.jpg", "1mp.jpg"]
+        rounds = 1 if self.quick else 3
+        for _ in range(rounds):
+            for name in names:
+                for tool in present:
+                    if self.quick and tool.name in ("ImageMagick",
+                                                    "vipsthumbnail"):
+                        continue
+                    self.measure(name, tool)
+        for _ in range(rounds):
+            for name in ("12mp.jpg", "1mp.jpg"):
+                for tool in present:
+                    if tool.name not in ("darkroom", "ImageMagick",
+                                         "vipsthumbnail"):
+                        self.rate(name, tool, 0.7 if self.quick else 1.5)
+        self.print_all(names)
+
+    # ---- tables
+
+    def print_all(self, names):
+        print(f"darkroom and its peers, {CORES} cores, "
+              f"{'one round' if self.quick else 'medians of 3 rounds'}\n")
+        print("job: CPU ms of the job alone; whole: with the start of its "
+              "process;\nMB: peak memory, original, preview\n")
+        for name in names:
+            self.print_picture(name)
+        missing = [tool.name for tool in self.tools if not tool.present]
+        if missing:
+            print("not installed, so not compared:", ", ".join(missing), "\n")
+        self.print_rates()
+        self.print_targets()
+
+    def print_picture(self, name):
+        size = os.path.getsize(self.picture(name)) / 1e6
+        print(f"{name + f', {size:.2f} MB':34}{'job':>8}{'x':>6}"
+              f"{'whole':>8}{'x':>6}{'memory':>8}{'orig.':>7}{'prev.':>7}")
+        for tool in self.tools:
+            job = self.value(name, tool.name, "cpu_ms")
+            whole = self.value(name, tool.name, "process_cpu_ms")
+            if whole is None:
+                continue
+            base = self.value(name, "darkroom", "cpu_ms")
+            whole_base = self.value(name, "darkroom convert",
+                                    "process_cpu_ms")
+            cells = [f"{job:8.0f}{job / base:6.1f}" if job else " " * 14,
+                     f"{whole:8.0f}{whole / whole_base:6.1f}",
+                     f"{self.memory(name, tool.name):8.1f}",
+                     f"{self.value(name, tool.name, 'original') / 1e6:7.2f}",
+                     f"{self.value(name, tool.name, 'preview') / 1e6:7.2f}"]
+            print(f"  {tool.name:32}" + "".join(cells))
+        print()
+
+    def memory(self, name, tool):
+        return self.value(name, tool, "process_rss_kb") / 1024
+
+    def print_rates(self):
+        print(f"{'pictures per second, all cores':34}"
+              f"{'12mp.jpg':>10}{'1mp.jpg':>10}")
+        for tool in self.tools:
+            rates = [self.median_rate(name, tool.name)
+                     for name in ("12mp.jpg", "1mp.jpg")]
+            if all(rates):
+                print(f"  {tool.name:32}{rates[0]:10.1f}{rates[1]:10.1f}")
+        print()
+
+    def print_target(self, what, value, least, most, unit):
+        if value is None:
+            print(f"  {what:48}   not measured")
+            return
+        met = value >= least if least else value <= most
+        bound = f">= {least}" if least else f"<= {most}"
+        print(f"  {what:48}{value:7.2f}{unit:3} {bound:>8}  "
+              f"{'met' if met else 'MISSED'}")
+
+    def print_targets(self):
+        print("targets")
+        for name, tool, least in (
+                ("12mp.jpg", "sharp", 5), ("12mp.jpg", "sharp, tuned", 4),
+                ("12mp.jpg", "Pillow", 15), ("1mp.jpg", "sharp", 4.5),
+                ("1mp.jpg", "sharp, tuned", 2), ("1mp.jpg", "Pillow", 14)):
+            ours = self.median_rate(name, "darkroom convert")
+            theirs = self.median_rate(name, tool)
+            self.print_target(f"{name}: pictures/s of {tool}, times",
+                              theirs and ours / theirs, least, None, "x")
+        ours = self.value("3mp.jpg", "darkroom", "original")
+        theirs = self.value("3mp.jpg", "Pillow", "original")
+        self.print_target("3mp.jpg: size above libpng's default settings",
+                          100 * (ours / theirs - 1), None, 10, "%")
+        for name, most in (("12mp.jpg", 12), ("12mp-progressive.jpg", 48)):
+            self.print_target(f"{name}: peak memory",
+                              self.memory(name, "darkroom"), None, most, "MB")
+        for key, most in (("p99_call_ms", 3), ("max_call_ms", 5)):
+            for name in ("12mp.jpg", "12mp-progressive.jpg"):
+                self.print_target(f"{name}: one push of 16 KB, "
+                                  f"{key.split('_')[0]} CPU",
+                                  self.value(name, "darkroom", key), None,
+                                  most, "ms")
+
+
+def main():
+    build, work = (os.path.abspath(path) for path in sys.argv[1:3])
+    Bench(build, work, "--quick" in sys.argv[3:]).run()
+
+
+main()
