@@ -72,7 +72,8 @@ TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SRC))
 
 say = $(if $(filter 0,$(V)),@printf '  %-4s %s\n' $(1) $(2);)
 
-.PHONY: all tests check test run demo bench-image lint format hdr-check clean install
+.PHONY: all tests check test run demo bench-image lint format hdr-check \
+	clean install
 all: $(PROGRAMS)
 tests: all $(SIM) $(TESTS) $(TOOLS)
 

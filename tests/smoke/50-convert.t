@@ -123,11 +123,6 @@ run in/$'\e[31m\xff"'.jpg out
 is "a name does not drive the terminal" "$(tr -dc '\033' <said)" ""
 rm -f in/$'\e[31m\xff"'.jpg out/*
 
-# ---- sizes
-
-run "$photo" out/box.png --mode 600x600
-like "--mode 600x600 is kept to" "$said" "-> 600x450, "
-
 # ---- wrong arguments
 
 rm -f out/* previews/*
@@ -191,7 +186,7 @@ done
 # cannot be read twice, so there is no second try.
 begin
 kill -KILL "$(pgrep -P "$(pgrep -P "$pid")")"
-wait "$pid"
+wait "$pid" 2>/dev/null
 is "a lab that dies: 74" $? 74
 like "and its reason" "$(<complained)" LAB_DIED
 ok "and no file" empty out
