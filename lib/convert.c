@@ -11,9 +11,9 @@
  *               on a thread, for that can take longer than decoding
  *
  * A pipe or a terminal is read when it has something (epoll); regular files,
- * which epoll refuses, one piece in each turn of the loop. What has no place in
- * the file system (a preview that nobody wants, an original for standard
- * output) is written to memory, which the limits of the outputs bound.
+ * which epoll refuses, one piece in each turn of the loop. What needs no file,
+ * a preview that nobody wants or an original for standard output, is written to
+ * memory, which the limits of the outputs bound.
  */
 #include "convert.h"
 
