@@ -28,7 +28,7 @@ struct decoder_limits {
     uint32_t scans_max;
     size_t chunk_max_bytes;
     size_t memory_max_bytes; /* of what is held before there is a header */
-    int64_t slice_px; /* what a budget usually is */
+    int64_t slice_px;        /* what a budget usually is */
 };
 
 struct decoder_header {

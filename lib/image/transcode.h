@@ -119,7 +119,6 @@ struct transcode_report {
     bool progressive;         /* progressive JPEG or interlaced PNG, GIF */
     bool preview_is_original; /* one file serves as both */
     bool colour_converted;    /* was not sRGB */
-    bool idat_copied;         /* PNG: compressed pixels taken as they are */
     uint8_t decodes;          /* 1; 2, 3: TRANSCODE_MAX guessed too high */
     uint8_t decoded_percent;  /* of the rows; below 100: it was cut */
     uint32_t original_width_px, original_height_px;

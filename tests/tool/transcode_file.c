@@ -145,7 +145,6 @@ static void print_report(const struct transcode_report *report,
     printf("original_bytes=%llu\n", (unsigned long long)report->original_bytes);
     printf("preview_bytes=%llu\n", (unsigned long long)report->preview_bytes);
     printf("decodes=%u\n", report->decodes);
-    printf("idat_copied=%d\n", report->idat_copied);
     printf("calls=%u\n", cost->calls);
     printf("cpu_ms=%.1f\n", cost->total_ms);
     printf("p99_call_ms=%.1f\n", p99_ms(cost));

@@ -441,7 +441,7 @@ static void wrong_statuses(void **state)
 #define AT_PROGRESSIVE 40
 #define AT_PREVIEW_IS_ORIGINAL 44
 #define AT_COLOUR_CONVERTED 64
-#define AT_IDAT_COPIED 68
+#define AT_NOTHING 68
 #define AT_DECODES 72
 #define AT_DECODED_PERCENT 76
 
@@ -458,7 +458,7 @@ static void wrong_reports(void **state)
         {AT_PROGRESSIVE, 2},
         {AT_PREVIEW_IS_ORIGINAL, 256},
         {AT_COLOUR_CONVERTED, 2},
-        {AT_IDAT_COPIED, UINT32_MAX},
+        {AT_NOTHING, UINT32_MAX},
         {AT_DECODES, 4},
         {AT_DECODED_PERCENT, 101},
     };
