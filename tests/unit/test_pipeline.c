@@ -120,7 +120,7 @@ static void test_half_a_picture(void **state)
                               .len = play->small_png.len / 2}));
     row = play_one(play, play_job(1));
     play_assert_dead(&row, STATUS_IMAGE_TRUNCATED,
-                     "the picture ends too early");
+                     "the picture ends too early: 50 % was there");
     play_assert_requests(play, 1, 0);
     play_assert_nothing_published(play);
 }
