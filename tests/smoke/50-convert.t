@@ -55,6 +55,13 @@ ok "a small photo has the pixels djpeg sees" \
 ok "and is its own preview, in a file of its own" \
     cmp out/small.png previews/small.png
 
+run "$photo" out/box.png --mode 600x600
+like "a box is kept to" "$said" "-> 600x450, "
+run "$photo" out/max.png --mode max
+is "as many pixels as the limit allows" $status 0
+ok "the original is within its limit" \
+    [ "$(stat -c %s out/max.png)" -le 10000000 ]
+
 run out/a.png out/again.png
 is "a PNG" $status 0
 like "is reported as one" "$said" "a.png: png 1224x918"
