@@ -91,7 +91,7 @@ $(BUILD)/obj/lib/image/%.o: OPTIMIZE := $(OPTIMIZE) -O3
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) \
-		-MMD -MP -MF $(@:.o=.d) -c -o $@ $<
+		-MMD -MP -MF $(@:.o=.d) -MT '$$(BUILD)/obj/$*.o' -c -o $@ $<
 
 $(LIB): $(call OBJ,$(LIB_SRC))
 	@rm -f $@
