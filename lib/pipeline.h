@@ -10,8 +10,10 @@
  *                                               the rest back, call on_idle
  *   pipeline_free(pipeline)
  *
- * All on the loop's thread. Nothing in it blocks: files are touched on offload
- * threads, the queue by the queue thread, pixels in the lab.
+ * All on the loop's thread. Published files are touched on offload threads, the
+ * queue by the queue thread, pixels in the lab. The one file this thread writes
+ * is the spill of a transfer that waits for a decoder (spill.h): page cache,
+ * never synced.
  */
 #ifndef DARKROOM_PIPELINE_H
 #define DARKROOM_PIPELINE_H

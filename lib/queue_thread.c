@@ -229,16 +229,6 @@ void queue_thread_stats(struct queue_thread *qt, struct queue_stats *stats)
     pthread_mutex_unlock(&qt->lock);
 }
 
-int64_t queue_thread_depth(struct queue_thread *qt)
-{
-    int64_t depth;
-
-    pthread_mutex_lock(&qt->lock);
-    depth = depth_of(qt);
-    pthread_mutex_unlock(&qt->lock);
-    return depth;
-}
-
 /* ---- the transaction */
 
 /* The lock is held. At least one put, then as many as fit. */

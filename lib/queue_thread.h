@@ -71,10 +71,6 @@ void queue_thread_extend(struct queue_thread *qt, const int64_t *ids,
 /* Any thread: the numbers of a moment ago (at most a second old). */
 void queue_thread_stats(struct queue_thread *qt, struct queue_stats *stats);
 
-/* Any thread: unfinished jobs in the whole queue; what was put here counts at
- * once, the rest is at most a second old. */
-int64_t queue_thread_depth(struct queue_thread *qt);
-
 /* Puts are refused from now on and nothing more is claimed; changes are still
  * done. */
 void queue_thread_quiesce(struct queue_thread *qt);
