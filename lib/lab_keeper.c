@@ -55,13 +55,16 @@ static struct child *find_child(struct keeper *keeper, pid_t pid)
 
 /* ---- a new lab */
 
-/* In the child. What the keeper has open is closed; 1 stays on /dev/null and 2
- * goes there, so that a library that prints cannot print into a picture whose
+/* In the child. What the keeper has open is closed, first its socket: should
+ * the keeper be gone by now, the worker has to see that before it sees the end
+ * of this lab, or would blame the pictures. 1 stays on /dev/null and 2 goes
+ * there, so that a library that prints cannot print into a picture whose
  * descriptor would otherwise get that number. */
 static enum status inherit_nothing(const struct keeper *keeper, int socket_fd)
 {
     sigset_t none;
 
+    close(keeper->control_fd);
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ||
         getppid() != keeper->pid)
         return STATUS_CUT;
@@ -70,8 +73,6 @@ static enum status inherit_nothing(const struct keeper *keeper, int socket_fd)
         return status_from_errno(errno);
     close(socket_fd);
     close(keeper->signal_fd);
-    if (keeper->control_fd != LAB_FD)
-        close(keeper->control_fd);
     sigemptyset(&none);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN); /* EFBIG instead */
