@@ -366,9 +366,9 @@ void lab_link_lost(struct lab *lab, struct lab_link *link, const char *why)
 
 /* ---- the turn */
 
-/* When the turn itself comes late, this process was held up, and the labs
- * perhaps with it: their time starts afresh. */
-static void check_links(struct lab *lab, bool late)
+/* What the turn came late this process was held up, and the labs perhaps with
+ * it: that time does not count. */
+static void check_links(struct lab *lab, int64_t late_ms)
 {
     int64_t now_ms = loop_now_ms(lab->loop);
 
@@ -378,8 +378,7 @@ static void check_links(struct lab *lab, bool late)
 
         if (link->state != LAB_LINK_UP)
             continue;
-        if (late)
-            link->last_sign_ms = now_ms;
+        lab_link_forgive(link, now_ms, late_ms);
         why = link->failed ? "socket failed"
                            : lab_link_stalled(link, now_ms, lab->stall_ms);
         if (why != NULL)
@@ -427,10 +426,10 @@ static void on_turn(void *arg)
 {
     struct lab *lab = arg;
     int64_t now_ms = loop_now_ms(lab->loop);
-    bool late = now_ms - lab->turn.due_ms > lab->stall_ms / 2;
+    int64_t late_ms = int64_max(0, now_ms - lab->turn.due_ms);
 
     set_turn(lab, now_ms + int64_max(1, lab->stall_ms / TURNS_PER_STALL));
-    check_links(lab, late);
+    check_links(lab, late_ms);
     serve_streams(lab);
     ask_for_labs(lab);
     assign_waiting(lab);

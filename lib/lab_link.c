@@ -76,6 +76,16 @@ static bool has_work(const struct lab_link *link)
     return false;
 }
 
+void lab_link_forgive(struct lab_link *link, int64_t now_ms, int64_t late_ms)
+{
+    link->last_sign_ms = int64_min(now_ms, link->last_sign_ms + late_ms);
+    for (size_t i = 0; i < LAB_STREAMS_MAX; i++) {
+        struct lab_slot *slot = &link->slots[i];
+
+        slot->aborted_ms = int64_min(now_ms, slot->aborted_ms + late_ms);
+    }
+}
+
 const char *lab_link_stalled(const struct lab_link *link, int64_t now_ms,
                              int64_t stall_ms)
 {

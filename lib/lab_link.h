@@ -94,6 +94,9 @@ bool lab_link_room(const struct lab_stream *stream);
 size_t lab_link_used(const struct lab_link *link);
 bool lab_link_has_alone(const struct lab_link *link);
 
+/* The last `late_ms` do not count as silence. */
+void lab_link_forgive(struct lab_link *link, int64_t now_ms, int64_t late_ms);
+
 /* NULL, or why the lab must be killed. */
 const char *lab_link_stalled(const struct lab_link *link, int64_t now_ms,
                              int64_t stall_ms);

@@ -92,6 +92,54 @@ static void a_silent_lab_is_killed(void **state)
     lab_bench_stop(&bench);
 }
 
+struct hold_up {
+    struct lab_bench *bench;
+    struct loop_timer timer;
+    int left;
+};
+
+/* The whole machine stands still, runs for a moment, stands still again. */
+static void hold_up(void *arg)
+{
+    struct hold_up *h = arg;
+
+    (void)usleep(195000);
+    if (--h->left > 0)
+        assert_int_equal(
+            loop_timer_set(h->bench->loop, &h->timer, mono_ms() + 1),
+            STATUS_OK);
+}
+
+static bool is_over(void *arg)
+{
+    const struct hold_up *h = arg;
+
+    return h->left == 0;
+}
+
+/* Of five times 195 ms the turns, 50 ms apart, count 250 at most. */
+static void silence_of_all_is_no_stall(void **state)
+{
+    struct lab_shot shot = {0};
+    struct lab_bench bench;
+    struct hold_up h = {.bench = &bench, .left = 5};
+    pid_t pid;
+
+    (void)state;
+    lab_bench_start(&bench, 1, 400);
+    pid = lab_bench_pid(&bench);
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    loop_timer_init(&h.timer, hold_up, &h);
+    lab_shot_start(&shot, &bench, &lab_samples.jpeg);
+    hold_up(&h);
+    lab_bench_run(&bench, is_over, &h);
+    assert_int_equal(kill(pid, SIGCONT), 0);
+    lab_bench_run(&bench, lab_shot_is_done, &shot);
+    lab_shot_assert_good(&shot, IMAGE_TYPE_JPEG);
+    lab_shot_release(&shot);
+    lab_bench_stop(&bench);
+}
+
 static void deaths_in_a_row_slow_down(void **state)
 {
     struct lab_bench bench;
@@ -304,6 +352,7 @@ int main(void)
         cmocka_unit_test(a_dead_lab_is_replaced),
         cmocka_unit_test(who_kills_alone_is_poison),
         cmocka_unit_test(a_silent_lab_is_killed),
+        cmocka_unit_test(silence_of_all_is_no_stall),
         cmocka_unit_test(deaths_in_a_row_slow_down),
         cmocka_unit_test(without_keeper_the_worker_is_told),
         cmocka_unit_test(free_leaves_no_process),
