@@ -40,6 +40,9 @@ struct lab {
     int64_t turned_ms; /* when the last one was */
     struct lab_stream *first_waiting, **last_waiting;
     size_t waiting;
+    size_t held_bytes; /* of all backlogs */
+    size_t spill_max_bytes;
+    bool has_paused;                   /* a waiting stream, because of that */
     int64_t deaths_ms[LAB_DEATHS_MAX]; /* the latest, a ring */
     size_t deaths;
     size_t link_count;
@@ -190,6 +193,56 @@ static void dequeue(struct lab *lab, struct lab_stream *stream)
         lab->last_waiting = stream->link_to_this;
     stream->link_to_this = NULL;
     lab->waiting--;
+    if (lab->has_paused) /* another one may be the oldest */
+        lab_wake(lab);
+}
+
+static bool has_room(const struct lab_stream *stream, size_t bytes)
+{
+    const struct lab *lab = stream->lab;
+
+    return stream == lab->first_waiting ||
+           (lab->held_bytes <= lab->spill_max_bytes &&
+            bytes <= lab->spill_max_bytes - lab->held_bytes);
+}
+
+void lab_backlog_shrank(struct lab *lab, size_t bytes)
+{
+    lab->held_bytes -= bytes;
+    if (lab->has_paused)
+        lab_wake(lab);
+}
+
+/* The oldest that is paused and may go on. A little room is not worth it: it
+ * would be paused again at once. */
+static struct lab_stream *find_paused(struct lab *lab)
+{
+    struct lab_stream *stream = lab->first_waiting;
+
+    while (
+        stream != NULL &&
+        !(stream->wants_room &&
+          has_room(stream, size_min(SPILL_MEMORY_BYTES, lab->spill_max_bytes))))
+        stream = stream->next;
+    return stream;
+}
+
+/* Callbacks may change the list; each stream is told once at most. */
+static void serve_waiting(struct lab *lab)
+{
+    size_t left = lab->waiting;
+    struct lab_stream *stream;
+
+    if (!lab->has_paused)
+        return;
+    while (left-- > 0 && (stream = find_paused(lab)) != NULL) {
+        stream->wants_room = false;
+        if (stream->request.on_room != NULL)
+            stream->request.on_room(stream->request.arg);
+    }
+    lab->has_paused = false;
+    for (stream = lab->first_waiting; stream != NULL; stream = stream->next)
+        lab->has_paused |= stream->wants_room;
 }
 
 /* The last place in a lab is for pictures that have arrived as a whole: were
@@ -288,6 +341,7 @@ static void release_stream(struct lab_stream *stream)
         if (lab->links[i].reserved_for == stream)
             lab->links[i].reserved_for = NULL;
     }
+    lab_backlog_shrank(lab, spill_len(&stream->backlog));
     spill_release(&stream->backlog);
     close(stream->request.original_fd);
     close(stream->request.preview_fd);
@@ -435,6 +489,7 @@ static void on_turn(void *arg)
     set_turn(lab, now_ms + pause_ms);
     check_links(lab, late_ms);
     serve_streams(lab);
+    serve_waiting(lab);
     ask_for_labs(lab);
     assign_waiting(lab);
     if (lab->broken && !lab->broken_told)
@@ -487,10 +542,19 @@ enum status lab_stream_open(struct lab *lab, const struct lab_request *request,
     return STATUS_OK;
 }
 
+static bool is_full(const struct lab_stream *stream, size_t len)
+{
+    size_t held = spill_len(&stream->backlog);
+
+    if (stream->link == NULL)
+        return !has_room(stream, len);
+    return held > 0 &&
+           (held > SPILL_MEMORY_BYTES || len > SPILL_MEMORY_BYTES - held);
+}
+
 enum status lab_stream_write(struct lab_stream *stream, const void *bytes,
                              size_t len)
 {
-    size_t held = spill_len(&stream->backlog);
     size_t sent = 0;
     enum status status;
 
@@ -500,18 +564,20 @@ enum status lab_stream_write(struct lab_stream *stream, const void *bytes,
         return stream->failed;
     if (len > stream->request.limits.input_max_bytes - stream->written_bytes)
         return STATUS_TOO_LARGE;
-    if (stream->link != NULL && held > 0 &&
-        (held > SPILL_MEMORY_BYTES || len > SPILL_MEMORY_BYTES - held)) {
+    if (is_full(stream, len)) {
         stream->wants_room = true;
+        stream->lab->has_paused |= stream->link == NULL;
         return STATUS_BUSY;
     }
-    if (stream->link != NULL && held == 0)
+    if (stream->link != NULL && spill_len(&stream->backlog) == 0)
         sent = lab_link_send_bytes(stream->link, stream->slot, bytes, len);
     status = spill_append(&stream->backlog, (const uint8_t *)bytes + sent,
                           len - sent);
-    if (status == STATUS_OK)
-        stream->written_bytes += len;
-    return status;
+    if (status != STATUS_OK)
+        return status;
+    stream->written_bytes += len;
+    stream->lab->held_bytes += len - sent;
+    return STATUS_OK;
 }
 
 enum status lab_stream_end(struct lab_stream *stream)
@@ -550,6 +616,9 @@ static void fill(struct lab *lab, struct loop *loop,
     lab->keeper = options->keeper;
     lab->keeper_watch.fd = -1;
     lab->stall_ms = options->stall_ms > 0 ? options->stall_ms : LAB_STALL_MS;
+    lab->spill_max_bytes = options->spill_max_bytes > 0
+                               ? options->spill_max_bytes
+                               : (size_t)LAB_SPILL_MAX_BYTES;
     lab->arg = options->arg;
     lab->on_broken = options->on_broken;
     lab->last_waiting = &lab->first_waiting;
@@ -634,4 +703,9 @@ size_t lab_pids(const struct lab *lab, pid_t *pids, size_t max)
 size_t lab_waiting(const struct lab *lab)
 {
     return lab->waiting;
+}
+
+size_t lab_held_bytes(const struct lab *lab)
+{
+    return lab->held_bytes;
 }

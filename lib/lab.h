@@ -28,6 +28,11 @@
  * lab_stream_write() answers BUSY, the caller pauses its transfer, and on_room
  * says when to go on.
  *
+ * So it does when all streams together hold LAB_SPILL_MAX_BYTES, to every
+ * waiting stream but the oldest. That one and those that run always go on, so
+ * room comes. Who runs may still hold what came while it was the oldest: more
+ * than the ceiling is held by one input for each place in a lab, and one.
+ *
  * When a lab dies, a new one is forked at once (after LAB_DEATHS_MAX deaths in
  * a row, a little later) and every picture it had ends with LAB_DIED. The
  * caller runs such a picture again with `alone` set: it then has a lab to
@@ -62,6 +67,7 @@ struct lab_options {
     size_t labs;              /* 1..LAB_LABS_MAX processes */
     const char *spill_dir;    /* for unlinked temporary files; copied */
     int64_t stall_ms;         /* 0: LAB_STALL_MS */
+    size_t spill_max_bytes;   /* 0: LAB_SPILL_MAX_BYTES */
     void *arg;
     /* The keeper is gone; the streams have ended. Once. Optional. */
     void (*on_broken)(void *arg);
@@ -113,6 +119,9 @@ size_t lab_pids(const struct lab *lab, pid_t *pids, size_t max);
 
 /* Streams that wait for a lab. */
 size_t lab_waiting(const struct lab *lab);
+
+/* Bytes that all streams hold in memory and files, not yet sent to a lab. */
+size_t lab_held_bytes(const struct lab *lab);
 
 /* Callbacks never run from inside the calls below.
  * BUSY when the keeper is gone; BUG for limits that are unset or too large. */

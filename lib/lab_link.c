@@ -207,6 +207,7 @@ static void send_backlog(struct lab_link *link, struct lab_slot *slot)
             break;
         sent = lab_link_send_bytes(link, slot, bytes, len);
         spill_consume(&stream->backlog, sent);
+        lab_backlog_shrank(link->lab, sent);
         if (sent < len)
             break;
     }

@@ -108,6 +108,9 @@ struct loop *lab_loop(const struct lab *lab);
 /* on_turn() of lab.c runs soon. */
 void lab_wake(struct lab *lab);
 
+/* So many bytes have left a backlog. */
+void lab_backlog_shrank(struct lab *lab, size_t bytes);
+
 /* The link's lab is dead or must die; `why` for the log. Ends its streams, with
  * callbacks. */
 void lab_link_lost(struct lab *lab, struct lab_link *link, const char *why);

@@ -97,6 +97,7 @@
 #define LAB_RESTART_DELAY_MS 1000
 #define LAB_STOP_MS 2000               /* the keeper's time to end */
 #define SPILL_MEMORY_BYTES (64 * 1024) /* of a waiting transfer, in memory */
+#define LAB_SPILL_MAX_BYTES (512L * 1024 * 1024) /* of all that wait */
 
 /* ---- worker */
 #define ACCEPTORS_DEFAULT 4

@@ -186,23 +186,29 @@ void lab_bench_kill(struct lab_bench *bench)
     lab_bench_run(bench, has_new_lab, bench);
 }
 
-void lab_bench_start(struct lab_bench *bench, size_t labs, int64_t stall_ms)
+static void start(struct lab_bench *bench, struct lab_options options)
 {
-    struct lab_options options = {
-        .labs = labs,
-        .spill_dir = lab_samples.dir,
-        .stall_ms = stall_ms,
-        .arg = bench,
-        .on_broken = on_broken,
-    };
-
     *bench = (struct lab_bench){0};
+    options.spill_dir = lab_samples.dir;
+    options.arg = bench;
+    options.on_broken = on_broken;
     loop_timer_init(&bench->poll, on_poll, bench);
     assert_int_equal(lab_keeper_spawn(lab_samples.program, &options.keeper),
                      STATUS_OK);
     bench->keeper_pid = options.keeper.pid;
     assert_int_equal(loop_new(&bench->loop), STATUS_OK);
     assert_int_equal(lab_new(&bench->lab, bench->loop, &options), STATUS_OK);
+}
+
+void lab_bench_start(struct lab_bench *bench, size_t labs, int64_t stall_ms)
+{
+    start(bench, (struct lab_options){.labs = labs, .stall_ms = stall_ms});
+}
+
+void lab_bench_start_tight(struct lab_bench *bench, size_t spill_max_bytes)
+{
+    start(bench,
+          (struct lab_options){.labs = 1, .spill_max_bytes = spill_max_bytes});
 }
 
 bool lab_bench_is_dead(pid_t pid)

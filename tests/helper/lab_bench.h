@@ -68,6 +68,9 @@ int lab_bench_tear_down(void **state);
 /* stall_ms 0: the default. */
 void lab_bench_start(struct lab_bench *bench, size_t labs, int64_t stall_ms);
 
+/* The same with one lab, and a ceiling for what waits. */
+void lab_bench_start_tight(struct lab_bench *bench, size_t spill_max_bytes);
+
 /* Frees the lab; the keeper must be gone by then. */
 void lab_bench_stop(struct lab_bench *bench);
 

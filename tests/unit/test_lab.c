@@ -295,6 +295,73 @@ static void waiting_pictures_spill(void **state)
     lab_bench_stop(&bench);
 }
 
+#define TIGHT_BYTES (100 * 1024)
+
+/* Three trickle into the lab, which is stopped, and the fourth has its last
+ * place as soon as it is whole. The fifth is the oldest that waits. */
+static bool all_but_the_oldest_are_paused(void *arg)
+{
+    struct lab_shots *batch = arg;
+
+    return batch->shots[3].ended && batch->shots[4].ended &&
+           batch->shots[5].paused && batch->shots[6].paused;
+}
+
+static void start_seven(struct lab_bench *bench, struct lab_shots *batch)
+{
+    pid_t pid;
+
+    lab_bench_start_tight(bench, TIGHT_BYTES);
+    pid = lab_bench_pid(bench);
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    for (size_t i = 0; i < batch->count; i++)
+        lab_shot_start(&batch->shots[i], bench, &lab_samples.large_jpeg);
+    lab_bench_run(bench, all_but_the_oldest_are_paused, batch);
+    assert_true(lab_held_bytes(bench->lab) <=
+                TIGHT_BYTES + 2 * lab_samples.large_jpeg.len +
+                    3 * (size_t)SPILL_MEMORY_BYTES);
+}
+
+/* Together they may not hold more than the ceiling, but the oldest goes on, and
+ * so do all others in their turn. */
+static void what_waits_has_a_ceiling(void **state)
+{
+    struct lab_shots batch = {.count = 7};
+    struct lab_bench bench;
+
+    (void)state;
+    start_seven(&bench, &batch);
+    assert_int_equal(kill(lab_bench_pid(&bench), SIGCONT), 0);
+    lab_bench_run(&bench, lab_shots_are_done, &batch);
+    for (size_t i = 0; i < batch.count; i++) {
+        lab_shot_assert_good(&batch.shots[i], IMAGE_TYPE_JPEG);
+        assert_true(i < 5 || batch.shots[i].rooms > 0);
+        lab_shot_release(&batch.shots[i]);
+    }
+    assert_int_equal(lab_held_bytes(bench.lab), 0);
+    lab_bench_stop(&bench);
+}
+
+static void the_next_becomes_the_oldest(void **state)
+{
+    struct lab_shots batch = {.count = 7};
+    struct lab_bench bench;
+
+    (void)state;
+    start_seven(&bench, &batch);
+    lab_stream_abort(batch.shots[4].stream);
+    lab_bench_run(&bench, lab_shot_is_sent, &batch.shots[5]);
+    lab_stream_abort(batch.shots[5].stream);
+    lab_bench_run(&bench, lab_shot_is_sent, &batch.shots[6]);
+    for (size_t i = 0; i < batch.count; i++) {
+        if (i != 4 && i != 5)
+            lab_stream_abort(batch.shots[i].stream);
+        lab_shot_release(&batch.shots[i]);
+    }
+    assert_int_equal(lab_held_bytes(bench.lab), 0);
+    lab_bench_stop(&bench);
+}
+
 /* It starts when the others have ended, and those that come later wait. */
 static void alone_means_alone(void **state)
 {
@@ -340,6 +407,8 @@ int main(void)
         cmocka_unit_test(slow_transfers_shut_nobody_out),
         cmocka_unit_test(busy_until_there_is_room),
         cmocka_unit_test(waiting_pictures_spill),
+        cmocka_unit_test(what_waits_has_a_ceiling),
+        cmocka_unit_test(the_next_becomes_the_oldest),
         cmocka_unit_test(alone_means_alone),
     };
 
