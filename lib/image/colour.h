@@ -15,9 +15,9 @@
  *
  * Pixels keep their kind; alpha stays as it is (colour is not premultiplied
  * with it, pixels.h). Memory: colour_bytes(), some 20 KB for what cameras and
- * phones write, below a megabyte for printers' profiles; while colour_new()
- * runs IMAGE_ICC_MEMORY_MAX_BYTES at most. That takes 0.6 ms for the former, up
- * to 35 ms for the latter.
+ * phones write, 120 KB for printers' profiles; while colour_new() runs
+ * IMAGE_ICC_MEMORY_MAX_BYTES at most. That takes 0.6 ms for the former, 2 to
+ * 6 ms for the latter, of which half may be the reading of large tables.
  *
  * Opens no file and starts no thread, but the C library's time zone must have
  * been read before a jail is entered (sandbox.c does). Not thread safe.
