@@ -14,7 +14,8 @@
 #define STEPS 6
 #define REDUCED 0.7 /* the scale of the second fit */
 #define MARGIN 0.3  /* bytes a pixel */
-#define DENSEST 0.7 /* bytes a pixel: no photo was ever below it for sure */
+#define DENSEST 0.7 /* bytes a pixel: no guess is below it; flat pictures are  \
+                     */
 #define ROOM 0.97   /* of the scale, at the second try */
 
 /* Bytes a pixel at full size and at REDUCED. */
