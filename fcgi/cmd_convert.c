@@ -33,7 +33,8 @@ static const char usage[] =
     "  --mode WxH    within W x H pixels\n"
     "  --webp --gif  take these types too; of a GIF, the first frame\n"
     "  --jobs N      pictures at once (default: one per core)\n"
-    "  --json        one JSON object per picture\n"
+    "  --json        one JSON object per picture in place of all words, "
+    "failures too\n"
     "  --quiet       say nothing but what went wrong\n\n"
     "One line per picture goes to standard output, or to standard error if "
     "OUT is\n"
@@ -42,9 +43,10 @@ static const char usage[] =
     "all, whatever happens; an existing OUT is replaced, an input never is.\n\n"
     "Exit status: 0 all done, 1 some picture cannot be used, 64 wrong "
     "arguments,\n"
-    "74 a file could not be read or written, or decoding did not work here; "
-    "the\n"
-    "pictures not named on standard error were done all the same.\n";
+    "74 a file could not be read or written, or decoding did not work here. "
+    "After 1\n"
+    "and 74 all other pictures were done all the same; nothing was after "
+    "64.\n";
 
 struct convert_command {
     struct transcode_options limits;
@@ -100,7 +102,9 @@ static bool parse_mode(const char *text, struct transcode_options *limits)
     return true;
 }
 
-static int take_option(struct convert_command *command, int option)
+/* `word` is the argument it stands in. */
+static int take_option(struct convert_command *command, int option,
+                       const char *word)
 {
     switch (option) {
     case 'p':
@@ -126,8 +130,11 @@ static int take_option(struct convert_command *command, int option)
     case 'q':
         command->report.quiet = true;
         return EXIT_OK;
+    case ':':
+        return usage_error("'%s' needs a value", word);
     default:
-        return usage_error("wrong option");
+        return usage_error("'%s' is no option of convert, or takes no value",
+                           word);
     }
 }
 
@@ -147,14 +154,15 @@ static int parse_options(struct convert_command *command, int argc, char **argv)
     };
     int option;
 
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+    opterr = 0; /* one line about it is enough, and it is ours */
+    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
         int exit_status;
 
         if (option == 'h') {
             (void)fputs(usage, stdout);
             return EXIT_OK;
         }
-        exit_status = take_option(command, option);
+        exit_status = take_option(command, option, argv[optind - 1]);
         if (exit_status != EXIT_OK)
             return exit_status;
     }
@@ -194,6 +202,8 @@ static int check_output(const char *path, const char *input)
 
     if (stat(path, &out) < 0)
         return EXIT_OK;
+    if (S_ISDIR(out.st_mode))
+        return usage_error("'%s' is a directory, but OUT is not", path);
     if (!S_ISREG(out.st_mode))
         return usage_error("'%s' is not a file", path);
     if ((str_eq(input, CONVERT_STD) ? fstat(STDIN_FILENO, &in)

@@ -116,6 +116,13 @@ static void print_fine(FILE *out, const struct convert_picture *picture)
     (void)fputc('\n', out);
 }
 
+/* No decoder was asked: nobody wants this type. */
+static bool is_unwanted(const struct convert_picture *picture)
+{
+    return picture->status == STATUS_IMAGE_UNSUPPORTED &&
+           picture->report.decodes == 0;
+}
+
 static void print_failure(const struct convert_picture *picture)
 {
     static const char *const doing[] = {
@@ -124,13 +131,23 @@ static void print_failure(const struct convert_picture *picture)
         [CONVERT_BAD_INPUT] = "cannot be read: ",
         [CONVERT_BAD_OUTPUT] = "cannot be converted here: ",
     };
-    char input[NAME_BYTES];
+    char name[NAME_BYTES];
 
-    (void)fprintf(stderr, "darkroom convert: %s: %s%s (%s)\n",
-                  shown(picture->input, input), doing[picture->fault],
+    (void)fprintf(stderr,
+                  "darkroom convert: %s: ", shown(picture->input, name));
+    if (picture->failed_output != NULL)
+        (void)fprintf(stderr,
+                      "cannot write %s: ", shown(picture->failed_output, name));
+    else
+        (void)fputs(doing[picture->fault], stderr);
+    (void)fprintf(stderr, "%s (%s)",
                   picture->error != 0 ? strerror(picture->error)
                                       : status_text(picture->status),
                   status_name(picture->status));
+    if (is_unwanted(picture))
+        (void)fprintf(stderr, "; --%s takes it",
+                      image_type_name(picture->report.source_type));
+    (void)fputc('\n', stderr);
 }
 
 /* ---- for programs */

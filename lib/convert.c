@@ -388,15 +388,19 @@ static enum status open_stream(struct task *task)
 /* False: the task is gone. */
 static bool begin_reading(struct task *task)
 {
-    const struct convert_picture *picture = task->picture;
+    struct convert_picture *picture = task->picture;
     enum status status = output_begin(&task->original, picture->original);
 
-    if (status == STATUS_OK)
+    picture->failed_output = picture->original;
+    if (status == STATUS_OK) {
         status = output_begin(&task->preview, picture->preview);
+        picture->failed_output = picture->preview;
+    }
     if (status != STATUS_OK) {
         fail(task, CONVERT_BAD_OUTPUT, status, errno);
         return false;
     }
+    picture->failed_output = NULL;
     status = open_stream(task);
     if (status != STATUS_OK) {
         fail(task, CONVERT_BAD_OUTPUT, status, 0);

@@ -43,6 +43,7 @@ struct convert_picture {
     enum convert_fault fault;
     enum status status;
     int error; /* errno of the file that failed, or 0: `status` says it */
+    const char *failed_output; /* the name of that file if it is an output */
     struct transcode_report report; /* complete on STATUS_OK */
     int64_t elapsed_ms;             /* start to files published */
 };

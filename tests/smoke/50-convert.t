@@ -135,7 +135,13 @@ rm -f in/$'\e[31m\xff"'.jpg out/*
 rm -f out/* previews/*
 refused "no argument" "it takes a picture"
 refused "one argument" "it takes a picture" in/large.jpg
-refused "an unknown option" "--help" --frobnicate $small out/x.png
+refused "an unknown option" "'--frobnicate' is no option" --frobnicate \
+    $small out/x.png
+is "is told in one line, and one about help" "$(wc -l <complained)" 2
+refused "an option without its value" "'--preview' needs a value" \
+    $small out/x.png --preview
+refused "a preview that is a directory" "is a directory, but OUT is not" \
+    $small out/x.png --preview previews
 refused "a mode that is none" "none of fit" --mode 10 $small out/x.png
 refused "a box without a side" "none of fit" --mode 0x10 $small out/x.png
 refused "no jobs" "1 to" --jobs 0 $small out/x.png
@@ -162,6 +168,8 @@ like "and it tells the exit statuses" "$said" "Exit status: 0 all done, 1 .*74"
 
 run $small nowhere/x.png
 is "a directory that is not there: 74" $status 74
+like "and it is named" "$complained" \
+    "small.jpg: cannot write nowhere/x.png: No such file"
 
 # ---- no half file
 

@@ -54,6 +54,8 @@ done
 "$BUILD/darkroom" convert in/plain.gif in/lossy.webp none 2>complained
 is "without the options they are refused: 1" $? 1
 is "and it is said why" "$(grep -c IMAGE_UNSUPPORTED complained)" 2
+is "and how they are taken" "$(grep -oE -- '--[a-z]+ takes' complained |
+    sort | paste -sd,)" "--gif takes,--webp takes"
 
 # ---- the whole path
 
