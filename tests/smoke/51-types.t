@@ -28,7 +28,8 @@ done
 levels_of() {
     case $1 in
     large*) echo 20 ;;
-    p3* | tables* | cmyk*) echo 2 ;;
+    p3* | tables*) echo 2 ;;
+    cmyk*) echo 4 ;;
     *) echo 0 ;;
     esac
 }
