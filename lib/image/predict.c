@@ -14,8 +14,7 @@
 #define STEPS 6
 #define REDUCED 0.7 /* the scale of the second fit */
 #define MARGIN 0.3  /* bytes a pixel */
-#define DENSEST 0.7 /* bytes a pixel: no guess is below it; flat pictures are  \
-                     */
+#define DENSEST 0.7 /* bytes a pixel: no guess is below, some photos are */
 #define ROOM 0.97   /* of the scale, at the second try */
 
 /* Bytes a pixel at full size and at REDUCED. */
