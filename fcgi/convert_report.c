@@ -111,6 +111,8 @@ static void print_fine(FILE *out, const struct convert_picture *picture)
         (void)fprintf(out, ", %u decodes", r->decodes);
     if (r->colour_converted)
         (void)fputs(", colours converted", out);
+    if (r->idat_copied)
+        (void)fputs(", pixel data copied", out);
     if (cut_percent(r) > 0)
         (void)fprintf(out, ", %u %% cut off", cut_percent(r));
     (void)fputc('\n', out);
@@ -174,6 +176,8 @@ static void add_result(struct json_out *out,
     json_bool(out, r->preview_is_original);
     json_key(out, "colour_converted");
     json_bool(out, r->colour_converted);
+    json_key(out, "idat_copied");
+    json_bool(out, r->idat_copied);
     json_key(out, "decodes");
     json_int(out, r->decodes);
     json_key(out, "cut_percent");

@@ -60,7 +60,7 @@ struct wire_report {
     uint32_t preview_width_px;
     uint32_t preview_height_px;
     uint32_t colour_converted;
-    uint32_t nothing; /* makes the size a multiple of 8 */
+    uint32_t idat_copied;
     uint32_t decodes;
     uint32_t decoded_percent;
 };
@@ -256,6 +256,7 @@ static void report_put(struct wire_report *w, const struct transcode_report *r)
         .preview_width_px = r->preview_width_px,
         .preview_height_px = r->preview_height_px,
         .colour_converted = r->colour_converted,
+        .idat_copied = r->idat_copied,
         .decodes = r->decodes,
         .decoded_percent = r->decoded_percent,
     };
@@ -268,7 +269,7 @@ static bool report_get(const uint8_t *body, struct transcode_report *r)
     memcpy(&w, body, sizeof(w));
     if (w.source_type > IMAGE_TYPE_GIF || w.orientation > 8 ||
         w.progressive > 1 || w.preview_is_original > 1 ||
-        w.colour_converted > 1 || w.nothing > 0 || w.decodes > 3 ||
+        w.colour_converted > 1 || w.idat_copied > 1 || w.decodes > 4 ||
         w.decoded_percent > 100)
         return false;
     *r = (struct transcode_report){
@@ -283,6 +284,7 @@ static bool report_get(const uint8_t *body, struct transcode_report *r)
         .preview_width_px = w.preview_width_px,
         .preview_height_px = w.preview_height_px,
         .colour_converted = w.colour_converted == 1,
+        .idat_copied = w.idat_copied == 1,
         .decodes = (uint8_t)w.decodes,
         .decoded_percent = (uint8_t)w.decoded_percent,
         .input_bytes = w.input_bytes,

@@ -34,8 +34,10 @@ static enum status row_to_preview(void *arg, const uint8_t *row)
 static enum status row_to_original(void *arg, const uint8_t *row)
 {
     struct chain *chain = arg;
-    enum status status = png_writer_row(chain->original, row);
+    enum status status = STATUS_OK;
 
+    if (!chain->plan.copies)
+        status = png_writer_row(chain->original, row);
     chain->original_rows++;
     if (status != STATUS_OK || chain->preview_scale == NULL)
         return status;
@@ -60,6 +62,11 @@ static enum status row_to_scale(void *arg, const uint8_t *row)
 enum status chain_row(struct chain *chain, const uint8_t *row)
 {
     return chain->first.write(chain->first.arg, row);
+}
+
+enum status chain_packed(struct chain *chain, const uint8_t *bytes, size_t len)
+{
+    return png_writer_packed(chain->original, bytes, len);
 }
 
 enum status chain_run(struct chain *chain, int64_t *budget_px)
@@ -104,6 +111,7 @@ static enum status build_original(struct chain *chain,
         .height_px = plan->original.height_px,
         .format = plan->original_format,
         .filter = choose_filter(chain, &plan->original_format),
+        .copies = plan->copies,
     };
 
     chain->first = (struct row_sink){row_to_original, chain};

@@ -4,6 +4,8 @@
  *   rows -> [scale] -> [colour] -> [rotate] -+-> original
  *                                            +-> scale -> preview
  *
+ *   packed -> original, rows -> scale -> preview     if plan.copies
+ *
  *   chain_new(&chain, &job);
  *   chain_row(chain, row)     for each of the decoder's rows
  *   chain_run(chain, &budget_px)            until it no longer says AGAIN
@@ -40,6 +42,11 @@ enum status chain_new(struct chain **out,
 void chain_free(struct chain *chain);
 
 enum status chain_row(struct chain *chain, const uint8_t *row) MUST_CHECK;
+
+/* If plan.copies: the source's zlib stream, in pieces, which the original is
+ * then made of. The rows still come, for the preview. */
+enum status chain_packed(struct chain *chain, const uint8_t *bytes,
+                         size_t len) MUST_CHECK;
 
 /* After the last row: lets out what a rotation holds. AGAIN: the budget, which
  * counts down, is used up. */

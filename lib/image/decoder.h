@@ -36,6 +36,7 @@ struct decoder_header {
     uint8_t orientation;          /* 1 to 8 */
     bool progressive;
     bool dct_scales;            /* heeds *eighths, see below */
+    bool can_copy;              /* packed() brings these very rows */
     size_t whole_picture_bytes; /* buffer that grows with the picture, or 0 */
     struct pixel_format format; /* of the rows */
     struct colour_tags colour;  /* of the rows; borrowed for header() */
@@ -56,6 +57,15 @@ struct decoder_client {
      * the missing ones follow, gray; else the picture ends with that status.
      * Once at most, not before the header. */
     enum status (*cut)(void *arg, unsigned percent);
+    /* Right after a header that said can_copy: are packed() and sound() wanted?
+     * Then a stream with a wrong checksum may be IMAGE_BROKEN, too. */
+    bool (*wants_packed)(void *arg);
+    /* The zlib stream which the rows are stored in, as a PNG of that format has
+     * it, in pieces as they are read. */
+    enum status (*packed)(void *arg, const uint8_t *bytes, size_t len);
+    /* Right before OK, if that stream is sound: complete, its checksum right,
+     * its output the rows to the last byte, and not a byte behind it. */
+    void (*sound)(void *arg);
 };
 
 struct decoder_input {

@@ -17,6 +17,11 @@
  *
  * libpng reports errors by a call that must not return: on_error() jumps back
  * to decode(), the only place with a setjmp.
+ *
+ * Whether the zlib stream is sound is libpng's word, too: it warns of bytes
+ * behind the stream, of output behind the last row and of a wrong checksum, and
+ * it fails if another chunk follows IDAT before the stream has ended. Hence all
+ * rows, IEND and no warning since the first IDAT are enough.
  */
 #include "decoder_png.h"
 
@@ -25,6 +30,10 @@
 
 #include <png.h>
 #include <setjmp.h>
+
+#ifndef PNG_WARNINGS_SUPPORTED
+#error "without warnings no stream can be called sound"
+#endif
 
 #define HEAD_BYTES 33 /* signature and IHDR */
 #define CHUNK_HEAD_BYTES 8
@@ -56,6 +65,7 @@ struct png {
     png_structp reader;
     png_infop info;
     size_t chunk_left; /* of a chunk that is fed or skipped, with its CRC */
+    bool is_idat;      /* that chunk is */
     size_t piece_bytes;
     uint8_t orientation;
     struct colour_tags colour;
@@ -67,6 +77,8 @@ struct png {
     uint8_t *picture; /* interlaced */
     uint32_t rows;    /* given to the client */
     bool has_ended;   /* IEND was seen */
+    bool is_copied;
+    bool has_warned; /* since the first IDAT */
 };
 
 /* ---- libpng's callbacks */
@@ -88,8 +100,10 @@ static _Noreturn void on_error(png_structp reader, png_const_charp message)
 
 static void on_warning(png_structp reader, png_const_charp message)
 {
-    (void)reader;
+    struct png *png = png_get_error_ptr(reader);
+
     (void)message;
+    png->has_warned = true;
 }
 
 /* libpng calls a failed allocation an error like any other. */
@@ -221,6 +235,16 @@ static void set_colour(struct png *png, struct colour_tags *tags)
     tags->profile_bytes = len;
 }
 
+/* Whether the rows of the file are those of `header`: 16 bits become 8, and a
+ * transparent colour becomes alpha. */
+static bool can_copy(const struct png *png, const struct decoder_header *header)
+{
+    return !header->progressive &&
+           png_get_bit_depth(png->reader, png->info) <= 8 &&
+           png_get_channels(png->reader, png->info) ==
+               pixel_bytes(&header->format);
+}
+
 /* The first IDAT: everything about the picture is known. */
 static void on_info(png_structp reader, png_infop info)
 {
@@ -238,6 +262,7 @@ static void on_info(png_structp reader, png_infop info)
     png->piece_bytes = piece_for(png);
     set_format(png, &header.format);
     set_colour(png, &header.colour);
+    header.can_copy = can_copy(png, &header);
     png->row_bytes = png->width_px * pixel_bytes(&header.format);
     if (header.progressive &&
         !size_mul(png->row_bytes, png->height_px, &header.whole_picture_bytes))
@@ -250,6 +275,14 @@ static void on_info(png_structp reader, png_infop info)
         make_picture(png);
     }
     png->format = header.format;
+    png->is_copied =
+        header.can_copy && png->client.wants_packed(png->client.arg);
+    png->has_warned = false;
+    /* The chunks have better checksums than the stream. libpng drops the last
+     * row for a wrong one, or does not, as the pieces fall: it must not look,
+     * unless the stream has to be sound. */
+    if (!png->is_copied)
+        (void)png_set_option(reader, PNG_IGNORE_ADLER32, PNG_OPTION_ON);
     png_read_update_info(reader, info);
     if (png_get_rowbytes(reader, info) != png->row_bytes)
         fail(png, STATUS_BUG);
@@ -451,6 +484,7 @@ static enum status read_chunk(struct png *png)
         png->input->len -= CHUNK_HEAD_BYTES;
     }
     png->chunk_left = len + CRC_BYTES;
+    png->is_idat = has_name(chunk, "IDAT");
     png->state = fed ? STATE_FEED : STATE_SKIP;
     return STATUS_OK;
 }
@@ -463,7 +497,21 @@ static enum status finish_reading(struct png *png)
                      : png->rows == png->height_px;
 
     png->state = png->picture != NULL ? STATE_EMIT : STATE_DONE;
+    if (whole && png->is_copied && !png->has_warned)
+        png->client.sound(png->client.arg);
     return whole ? STATUS_OK : STATUS_IMAGE_BROKEN;
+}
+
+/* libpng has seen these `len` bytes of a chunk, which begin with the last
+ * `left` of it; those that are no checksum are the client's. */
+static enum status pass_on(const struct png *png, const uint8_t *bytes,
+                           size_t len, size_t left)
+{
+    size_t packed = left > CRC_BYTES ? size_min(len, left - CRC_BYTES) : 0;
+
+    return png->is_copied && png->is_idat && packed > 0
+               ? png->client.packed(png->client.arg, bytes, packed)
+               : STATUS_OK;
 }
 
 static enum status feed_chunk(struct png *png)
@@ -471,7 +519,10 @@ static enum status feed_chunk(struct png *png)
     struct decoder_input *input = png->input;
 
     while (png->chunk_left > 0) {
-        size_t len = size_min(png->chunk_left, input->len);
+        size_t left = png->chunk_left;
+        size_t len = size_min(left, input->len);
+        const uint8_t *bytes = input->bytes;
+        enum status status;
 
         if (len == 0)
             return STATUS_MORE;
@@ -481,6 +532,9 @@ static enum status feed_chunk(struct png *png)
         png->chunk_left -= len;
         input->budget_px -= (int64_t)(len / BYTES_PER_BUDGET_PX);
         feed(png, len);
+        status = pass_on(png, bytes, len, left);
+        if (status != STATUS_OK)
+            return status;
     }
     png->state = STATE_CHUNK;
     return png->has_ended ? finish_reading(png) : STATUS_OK;

@@ -154,6 +154,20 @@ static void stretch(const struct plan_request *request,
         plan->original = size;
 }
 
+/* At full size. A copy that is sure to be shorter than what would be written
+ * instead is so for the preview's limit, too. */
+static void plan_copy(const struct plan_request *request, struct plan *plan)
+{
+    size_t bytes;
+
+    plan->copies = true;
+    plan->is_sure = false;
+    if (png_writer_bound(plan->original.width_px, plan->original.height_px,
+                         &request->format, &bytes) &&
+        bytes <= request->original_max_bytes)
+        plan->limit_bytes = bytes / 100 * COPY_PERCENT;
+}
+
 /* `full` is the stored size turned upright. */
 static enum status plan_original(const struct plan_request *request,
                                  const struct plan_size *full,
@@ -163,8 +177,14 @@ static enum status plan_original(const struct plan_request *request,
         request->mode == TRANSCODE_BOX ? &request->box : full;
 
     plan->is_sure = true;
+    plan->limit_bytes = request->original_max_bytes;
     plan->original_format = request->format;
     plan->original = *full;
+    if (request->can_copy && request->orientation == 1 &&
+        is_within(full, box)) {
+        plan_copy(request, plan);
+        return STATUS_OK;
+    }
     if (is_within(full, box) &&
         fits(full, &request->format, request->original_max_bytes))
         return STATUS_OK;

@@ -24,8 +24,9 @@ struct png_writer {
     size_t row_bytes; /* in the file, without the filter byte */
     size_t filter_bytes;
     uint32_t rows;
-    uint8_t *line;  /* filter byte and filtered row */
-    uint8_t *prior; /* the row above, unfiltered */
+    uint64_t packed_bytes; /* taken by png_writer_packed() */
+    uint8_t *line;         /* filter byte and filtered row */
+    uint8_t *prior;        /* the row above, unfiltered */
     size_t idat_fill;
     uint8_t idat[CHUNK_HEAD_BYTES + IDAT_BYTES + 4];
 };
@@ -243,6 +244,10 @@ enum status png_writer_new(struct png_writer **out,
     w->filter_bytes = pixel_bytes(&image->format);
     if (!file_row_bytes(image->width_px, &image->format, &w->row_bytes))
         goto fail;
+    if (image->copies) {
+        *out = w;
+        return STATUS_OK;
+    }
     w->line = malloc(w->row_bytes + 1);
     w->prior = calloc(1, w->row_bytes);
     if (w->line == NULL || w->prior == NULL)
@@ -271,7 +276,7 @@ enum status png_writer_row(struct png_writer *w, const uint8_t *row)
 {
     enum status status = STATUS_OK;
 
-    if (w->rows == w->image.height_px)
+    if (w->rows == w->image.height_px || w->image.copies)
         return STATUS_BUG;
     if (w->rows++ == 0)
         status = write_head(w);
@@ -281,14 +286,33 @@ enum status png_writer_row(struct png_writer *w, const uint8_t *row)
     return deflate_write(w->deflate, w->line, w->row_bytes + 1);
 }
 
+/* Deflate, 32 KB window, no dictionary (RFC 1950 2.2). */
+enum status png_writer_packed(struct png_writer *w, const uint8_t *bytes,
+                              size_t len)
+{
+    static const uint8_t head[] = {0x78, 0x01};
+    enum status status = STATUS_OK;
+
+    if (!w->image.copies)
+        return STATUS_BUG;
+    if (w->packed_bytes == 0)
+        status = write_head(w);
+    for (; status == STATUS_OK && len > 0 && w->packed_bytes < sizeof(head);
+         bytes++, len--)
+        status = gather_idat(w, &head[w->packed_bytes++], 1);
+    w->packed_bytes += len;
+    return status == STATUS_OK ? gather_idat(w, bytes, len) : status;
+}
+
 enum status png_writer_finish(struct png_writer *w)
 {
     uint8_t iend[CHUNK_EXTRA_BYTES];
-    enum status status;
+    enum status status = STATUS_OK;
 
-    if (w->rows != w->image.height_px)
+    if (w->image.copies ? w->packed_bytes == 0 : w->rows != w->image.height_px)
         return STATUS_BUG;
-    status = deflate_finish(w->deflate);
+    if (!w->image.copies)
+        status = deflate_finish(w->deflate);
     if (status == STATUS_OK)
         status = flush_idat(w);
     if (status != STATUS_OK)

@@ -6,6 +6,9 @@
  *   png_writer_finish(w);
  *   png_writer_free(w);
  *
+ * If image.copies, png_writer_packed() takes the rows as a zlib stream that is
+ * made already, in pieces, in the place of png_writer_row().
+ *
  * Writes IHDR, PLTE and tRNS where the format has them, IDAT, IEND, and nothing
  * else. Memory: two rows, the deflater (about 0.6 MB) and one IDAT. Statuses of
  * the sink come back. Not thread safe.
@@ -29,6 +32,7 @@ struct png_image {
     uint32_t height_px;
     struct pixel_format format;
     enum png_filter filter; /* other than NONE: for depth 8 only */
+    bool copies;            /* no rows, png_writer_packed() */
 };
 
 struct png_writer;
@@ -39,6 +43,12 @@ enum status png_writer_new(struct png_writer **out,
 void png_writer_free(struct png_writer *w);
 
 enum status png_writer_row(struct png_writer *w, const uint8_t *row) MUST_CHECK;
+
+/* What the stream holds is the caller's word. Its two bytes of header are
+ * replaced: some encoders declare a window smaller than the one they use, and
+ * only some decoders forgive it. */
+enum status png_writer_packed(struct png_writer *w, const uint8_t *bytes,
+                              size_t len) MUST_CHECK;
 
 /* BUG if rows are missing. */
 enum status png_writer_finish(struct png_writer *w) MUST_CHECK;

@@ -5,7 +5,8 @@
  *
  *   SNIFF -> HOLD -> DECODE -> EMIT -> FINISH -> DONE     FAILED from anywhere
  *     ^                 |        |       |
- *     +-----------------+--------+-------+    TRANSCODE_MAX: it became too long
+ *     +-----------------+--------+-------+    too long, or a copy that is not
+ * sound
  *
  * SNIFF waits for enough bytes to choose the decoder. HOLD waits for the end if
  * a prediction needs the length and nobody told it. In DECODE the decoder
@@ -39,7 +40,31 @@ static enum status on_cut(void *arg, unsigned percent)
     unsigned least = t->options.truncated_min_percent;
 
     t->report.decoded_percent = (uint8_t)percent;
+    t->needs_redo = t->plan.copies;
+    if (t->needs_redo)
+        return STATUS_IMAGE_TRUNCATED;
     return least > 0 && percent >= least ? STATUS_OK : STATUS_IMAGE_TRUNCATED;
+}
+
+static bool wants_packed(void *arg)
+{
+    const struct transcode *t = arg;
+
+    return t->plan.copies;
+}
+
+static enum status on_packed(void *arg, const uint8_t *bytes, size_t len)
+{
+    struct transcode *t = arg;
+
+    return chain_packed(t->chain, bytes, len);
+}
+
+static void on_sound(void *arg)
+{
+    struct transcode *t = arg;
+
+    t->is_sound = true;
 }
 
 /* ---- states; OK means go on with the next one */
@@ -49,6 +74,14 @@ static bool is_wanted(const struct transcode_options *options,
 {
     return (type != IMAGE_TYPE_WEBP || options->webp) &&
            (type != IMAGE_TYPE_GIF || options->gif);
+}
+
+/* Whether the picture may have to be done again, as far as its type tells. */
+static bool may_redo(const struct transcode *t)
+{
+    return t->options.mode == TRANSCODE_MAX ||
+           (t->report.source_type == IMAGE_TYPE_PNG && !t->no_copy &&
+            transcode_known_bytes(t) <= t->options.original_max_bytes);
 }
 
 static enum status step_sniff(struct transcode *t, struct decoder_input *input)
@@ -62,6 +95,7 @@ static enum status step_sniff(struct transcode *t, struct decoder_input *input)
         return status;
     if (!is_wanted(&t->options, t->report.source_type))
         return STATUS_IMAGE_UNSUPPORTED;
+    t->carry.keeps = t->carry.keeps && may_redo(t);
     t->state = STATE_HOLD;
     return STATUS_OK;
 }
@@ -75,7 +109,15 @@ static enum status open_decoder(struct transcode *t)
         [IMAGE_TYPE_GIF] = &decoder_gif,
     };
     struct decoder_limits limits = transcode_decoder_limits(&t->options);
-    struct decoder_client client = {t, transcode_header, on_row, on_cut};
+    struct decoder_client client = {
+        .arg = t,
+        .header = transcode_header,
+        .row = on_row,
+        .cut = on_cut,
+        .wants_packed = wants_packed,
+        .packed = on_packed,
+        .sound = on_sound,
+    };
 
     t->report.decodes++;
     t->report.decoded_percent = 0;
@@ -88,15 +130,32 @@ static enum status step_hold(struct transcode *t, struct decoder_input *input)
 {
     if (input->len > t->options.memory_max_bytes)
         t->carry.keeps = false;
-    if (t->carry.keeps && transcode_known_bytes(t) == 0)
+    if (t->carry.keeps && t->options.mode == TRANSCODE_MAX &&
+        transcode_known_bytes(t) == 0)
         return STATUS_MORE;
     return open_decoder(t);
+}
+
+/* A copy must be sound (for what is broken without a copy see decoder.h), and
+ * what is kept for the case that it is not has the limit of the original. */
+static bool is_copy_over(const struct transcode *t,
+                         const struct decoder_input *input, enum status status)
+{
+    size_t kept = t->carry.start + t->carry.len - input->len;
+
+    return t->plan.copies && (kept > t->options.original_max_bytes ||
+                              status == STATUS_IMAGE_BROKEN ||
+                              (status == STATUS_OK && !t->is_sound));
 }
 
 static enum status step_decode(struct transcode *t, struct decoder_input *input)
 {
     enum status status = t->decoder->ops->decode(t->decoder, input);
 
+    if (t->chain != NULL && is_copy_over(t, input, status)) {
+        t->needs_redo = true;
+        return STATUS_TOO_LARGE;
+    }
     if (status == STATUS_MORE && input->ended)
         return STATUS_IMAGE_TRUNCATED;
     if (status != STATUS_OK)
@@ -169,28 +228,38 @@ static enum status settle(struct transcode *t, enum status status)
     return status;
 }
 
-/* The original became too long; by its length so far a better guess is made,
- * once. After that only what is sure will do. */
-static enum status begin_again(struct transcode *t)
+/* By the length so far a better guess is made, once. After that only what is
+ * sure will do. */
+static void guess_again(struct transcode *t)
 {
     const struct plan_size *size = &t->plan.original;
     uint64_t bytes = t->options.original_max_bytes * size->height_px /
                      chain_original_rows(t->chain);
+
+    t->predicted_px = 0;
+    if (t->guesses++ == 1)
+        t->predicted_px =
+            predict_again((uint64_t)size->width_px * size->height_px, bytes,
+                          t->options.original_max_bytes);
+}
+
+static enum status begin_again(struct transcode *t)
+{
     enum status status = t->sinks.restart(t->sinks.original_arg);
 
     if (status == STATUS_OK)
         status = t->sinks.restart(t->sinks.preview_arg);
     if (status != STATUS_OK)
         return status;
-    t->predicted_px = 0;
-    if (t->report.decodes == 1)
-        t->predicted_px =
-            predict_again((uint64_t)size->width_px * size->height_px, bytes,
-                          t->options.original_max_bytes);
+    if (t->plan.copies)
+        t->no_copy = true;
+    else
+        guess_again(t);
     release_stages(t);
     carry_rewind(&t->carry);
     t->report.original_bytes = t->report.preview_bytes = 0;
-    t->is_too_long = false;
+    t->plan.copies = false;
+    t->needs_redo = t->is_sound = false;
     t->state = STATE_SNIFF;
     return STATUS_AGAIN;
 }
@@ -207,7 +276,7 @@ static enum status work_on_carry(struct transcode *t)
     enum status status = advance(t, &input);
 
     carry_consume(&t->carry, t->carry.len - input.len);
-    return t->is_too_long ? begin_again(t) : status;
+    return t->needs_redo ? begin_again(t) : status;
 }
 
 /* One slice over bytes of the caller; what is left of them is kept. */
@@ -237,7 +306,7 @@ enum status transcode_new(struct transcode **out,
         return STATUS_NO_MEMORY;
     t->options = *options;
     t->sinks = *sinks;
-    t->carry.keeps = options->mode == TRANSCODE_MAX && sinks->restart != NULL;
+    t->carry.keeps = sinks->restart != NULL;
     *out = t;
     return STATUS_OK;
 }

@@ -29,15 +29,36 @@
  * Memory: constant for baseline JPEG and non-interlaced PNG whatever the
  * dimensions; progressive JPEG, interlaced PNG and GIF, WebP and orientations 3
  * to 8 need whole-picture buffers, which are computed from the header and
- * checked against memory_max_bytes before anything is allocated. Bytes given to
- * push are borrowed for the call; what must be kept is copied.
+ * checked against memory_max_bytes before anything is allocated. A PNG that may
+ * be copied is kept as it comes, original_max_bytes of it and one push at most,
+ * which count against memory_max_bytes too. Bytes given to push are borrowed
+ * for the call; what must be kept is copied.
  *
  * One call works at most about 5 ms, so a caller can share one thread among
  * many pictures. Not thread safe; each picture has its own struct.
  *
  * The outputs hold IHDR, PLTE, tRNS, IDAT, IEND and nothing else. Orientation
  * is baked in. Sizes: original <= original_max_bytes and preview <=
- * preview_max_bytes for every input, by arithmetic (performance-study 6).
+ * preview_max_bytes for every input, by arithmetic (performance-study 6), and
+ * of a copy by counting.
+ *
+ * Copies: of a PNG no longer than original_max_bytes, of 8 bits or less, not
+ * interlaced, upright, sRGB and within the box, the original gets the pixel
+ * data as they are, in IDATs of its own: at full size even where that is not
+ * sure to fit, and packed as well as the source was. All of it is decoded none
+ * the less, for the preview and to see that the copy is sound (decoder.h). If
+ * it is not, or too long (plan.h), or the input ends early, the picture is done
+ * once more from the kept bytes and not copied: what can be decoded is taken.
+ *
+ * What a copy can tell: nothing but one zlib stream is copied, whose output is
+ * the rows and whose end is the end of the data. So whatever careless programs
+ * leave behind the stream, the last row or IEND (CVE-2023-21036: the part of a
+ * screenshot that was cropped away) stays behind. Inside the stream an encoder
+ * has choices: matches, code lengths, empty blocks, up to 7 bits of padding
+ * before a stored block. Someone who means to can hide bytes there, as in the
+ * lowest bits of the pixels, which survive any packing; they are his to give
+ * away. No program puts there what its user does not know of, so they are not
+ * searched, which would take a second inflater.
  */
 #ifndef DARKROOM_IMAGE_TRANSCODE_H
 #define DARKROOM_IMAGE_TRANSCODE_H
@@ -55,7 +76,7 @@ enum image_type {
 
 /* How large the original becomes (design section 5). All keep its ceiling. */
 enum transcode_mode {
-    /* Full size if it is sure to fit, else a size that is: one decode, no
+    /* Full size if it is sure to fit or a copy, else a size that is sure: no
      * prediction. The default. */
     TRANSCODE_FIT,
     /* As many pixels as the ceiling allows: the size is predicted, and the
@@ -105,8 +126,8 @@ struct transcode_sinks {
     void *original_arg;
     transcode_sink_fn *preview; /* not called if preview_is_original */
     void *preview_arg;
-    /* TRANSCODE_MAX: forget what was written so far, it starts anew. Called
-     * with the arg of each output. Optional. */
+    /* Forget what was written so far, it starts anew. Called with the arg of
+     * each output. Optional: without it there are no guesses and no copies. */
     enum status (*restart)(void *arg);
 };
 
@@ -119,7 +140,8 @@ struct transcode_report {
     bool progressive;         /* progressive JPEG or interlaced PNG, GIF */
     bool preview_is_original; /* one file serves as both */
     bool colour_converted;    /* was not sRGB */
-    uint8_t decodes;          /* 1; 2, 3: TRANSCODE_MAX guessed too high */
+    bool idat_copied;         /* the pixel data are those of the source */
+    uint8_t decodes;          /* 1; more: a guess or a copy was in vain */
     uint8_t decoded_percent;  /* of the rows; below 100: it was cut */
     uint32_t original_width_px, original_height_px;
     uint32_t preview_width_px, preview_height_px;

@@ -17,8 +17,8 @@ static enum status write_original(void *arg, const uint8_t *bytes, size_t len)
     struct transcode *t = arg;
 
     if (!t->plan.is_sure &&
-        t->report.original_bytes + len > t->options.original_max_bytes) {
-        t->is_too_long = true;
+        t->report.original_bytes + len > t->plan.limit_bytes) {
+        t->needs_redo = true;
         return STATUS_TOO_LARGE;
     }
     t->report.original_bytes += len;
@@ -52,6 +52,7 @@ static void report_header(struct transcode *t,
 
 static void report_plan(struct transcode *t)
 {
+    t->report.idat_copied = t->plan.copies;
     t->report.preview_is_original = t->plan.preview_is_original;
     t->report.original_width_px = t->plan.original.width_px;
     t->report.original_height_px = t->plan.original.height_px;
@@ -91,13 +92,14 @@ static struct chain_job chain_job(struct transcode *t,
 
 static enum status make_plan(struct transcode *t,
                              const struct decoder_header *header,
-                             enum transcode_mode mode)
+                             enum transcode_mode mode, bool can_copy)
 {
     struct plan_request request = {
         .width_px = header->width_px,
         .height_px = header->height_px,
         .orientation = header->orientation,
         .dct_scales = header->dct_scales,
+        .can_copy = can_copy,
         .format = header->format,
         .mode = mode,
         .box = {t->options.box_width_px, t->options.box_height_px},
@@ -110,18 +112,28 @@ static enum status make_plan(struct transcode *t,
     return plan_make(&t->plan, &request);
 }
 
+/* What is kept of the input at most: more than that of a PNG is not copied. */
+static size_t kept_bytes(const struct transcode *t)
+{
+    size_t known = transcode_known_bytes(t);
+
+    if (!t->carry.keeps)
+        return 0;
+    return known > 0 ? known : t->options.original_max_bytes;
+}
+
 /* What the decoder, the rotation, the colours and the kept input take. */
 static enum status check_memory(struct transcode *t,
                                 const struct decoder_header *header)
 {
-    size_t kept = t->carry.keeps ? transcode_known_bytes(t) : 0;
     struct chain_job job = chain_job(t, &header->format);
     size_t colour = t->colour != NULL ? colour_bytes(t->colour) : 0;
     size_t bytes;
 
     if (!chain_bytes(&job, &bytes) || !size_add(bytes, colour, &bytes) ||
         !size_add(bytes, header->whole_picture_bytes, &bytes) ||
-        !size_add(bytes, kept, &bytes) || bytes > t->options.memory_max_bytes)
+        !size_add(bytes, kept_bytes(t), &bytes) ||
+        bytes > t->options.memory_max_bytes)
         return STATUS_IMAGE_TOO_MUCH_MEMORY;
     return STATUS_OK;
 }
@@ -154,6 +166,7 @@ static void predict(struct transcode *t, const struct decoder_header *header)
     pixel_format_plain(&header->format, &plain);
     request.pixel_bytes = pixel_bytes(&plain);
     t->predicted_px = predict_px(&request);
+    t->guesses = 1;
 }
 
 /* True if there is a plan beyond what is sure, and memory for it. */
@@ -161,10 +174,20 @@ static bool plan_max(struct transcode *t, const struct decoder_header *header)
 {
     if (!t->carry.keeps)
         return false;
-    if (t->report.decodes == 1)
+    if (t->guesses == 0)
         predict(t, header);
-    return make_plan(t, header, TRANSCODE_MAX) == STATUS_OK &&
+    return make_plan(t, header, TRANSCODE_MAX, false) == STATUS_OK &&
            (t->plan.is_sure || check_memory(t, header) == STATUS_OK);
+}
+
+/* True if the source's pixel data are to be copied, and there is memory to keep
+ * the input in case that they can't be. */
+static bool plan_copy(struct transcode *t, const struct decoder_header *header)
+{
+    return t->carry.keeps && !t->no_copy && header->can_copy &&
+           !t->report.colour_converted &&
+           make_plan(t, header, t->options.mode, true) == STATUS_OK &&
+           t->plan.copies && check_memory(t, header) == STATUS_OK;
 }
 
 static enum status plan_all(struct transcode *t,
@@ -173,8 +196,9 @@ static enum status plan_all(struct transcode *t,
     bool is_max = t->options.mode == TRANSCODE_MAX;
     enum status status = STATUS_OK;
 
-    if (!is_max || !plan_max(t, header))
-        status = make_plan(t, header, is_max ? TRANSCODE_FIT : t->options.mode);
+    if (!plan_copy(t, header) && (!is_max || !plan_max(t, header)))
+        status = make_plan(t, header, is_max ? TRANSCODE_FIT : t->options.mode,
+                           false);
     if (status != STATUS_OK)
         return status;
     t->carry.keeps = !t->plan.is_sure;

@@ -29,8 +29,11 @@ struct transcode {
     bool has_work; /* the last answer was AGAIN */
     bool ended;
     struct carry carry;
-    uint64_t predicted_px; /* TRANSCODE_MAX */
-    bool is_too_long;      /* the original, it has to be done again */
+    unsigned guesses; /* TRANSCODE_MAX: of these */
+    uint64_t predicted_px;
+    bool no_copy;    /* it was tried */
+    bool is_sound;   /* what was copied */
+    bool needs_redo; /* the original is too long, or no sound copy */
     struct plan plan;
     struct decoder *decoder;
     struct colour *colour; /* NULL: sRGB already */

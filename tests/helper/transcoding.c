@@ -78,13 +78,13 @@ static enum status forget(void *arg)
 
 static void run_pieces(struct transcoding *run, const struct buf *input,
                        const struct transcode_options *options,
-                       struct pieces *pieces)
+                       struct pieces *pieces, bool restarts)
 {
     struct transcode_sinks sinks = {.original = gather,
                                     .original_arg = &run->original,
                                     .preview = gather,
                                     .preview_arg = &run->preview,
-                                    .restart = forget};
+                                    .restart = restarts ? forget : NULL};
     struct transcode_options defaults;
     struct transcode *t;
 
@@ -106,7 +106,15 @@ void transcoding_run(struct transcoding *run, const struct buf *input,
 {
     struct pieces pieces = {feeding, SEED, PIECE_MAX_BYTES};
 
-    run_pieces(run, input, options, &pieces);
+    run_pieces(run, input, options, &pieces, true);
+}
+
+void transcoding_run_straight(struct transcoding *run, const struct buf *input,
+                              const struct transcode_options *options)
+{
+    struct pieces pieces = {.feeding = FEED_AT_ONCE};
+
+    run_pieces(run, input, options, &pieces, false);
 }
 
 void transcoding_options_all(struct transcode_options *options)
@@ -166,7 +174,7 @@ void transcoding_check_splits(const struct buf *input,
 
         pieces.max_bytes =
             input->len / (1 + picture_random(&pieces.random) % 60) + 1;
-        run_pieces(&other, input, options, &pieces);
+        run_pieces(&other, input, options, &pieces, true);
         assert_same_run(&whole, &other);
         transcoding_release(&other);
     }

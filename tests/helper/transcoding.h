@@ -24,6 +24,9 @@ enum feeding {
 void transcoding_run(struct transcoding *run, const struct buf *input,
                      const struct transcode_options *options,
                      enum feeding feeding);
+/* At once, with sinks that have no restart: neither guesses nor copies. */
+void transcoding_run_straight(struct transcoding *run, const struct buf *input,
+                              const struct transcode_options *options);
 void transcoding_release(struct transcoding *run);
 
 /* Runs it in all three ways, which have to agree; keeps the first. */

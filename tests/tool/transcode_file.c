@@ -144,6 +144,7 @@ static void print_report(const struct transcode_report *report,
     printf("input_bytes=%llu\n", (unsigned long long)report->input_bytes);
     printf("original_bytes=%llu\n", (unsigned long long)report->original_bytes);
     printf("preview_bytes=%llu\n", (unsigned long long)report->preview_bytes);
+    printf("idat_copied=%d\n", report->idat_copied);
     printf("decodes=%u\n", report->decodes);
     printf("calls=%u\n", cost->calls);
     printf("cpu_ms=%.1f\n", cost->total_ms);

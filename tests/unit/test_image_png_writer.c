@@ -147,7 +147,8 @@ static void write_png(const struct picture *p,
                       const struct pixel_format *format, enum png_filter filter,
                       struct buf *out)
 {
-    struct png_image image = {p->width_px, p->height_px, *format, filter};
+    struct png_image image = {p->width_px, p->height_px, *format, filter,
+                              false};
     struct png_writer *w;
     size_t bound;
 
@@ -288,7 +289,7 @@ static void test_bound_overflows(void **state)
 static void test_rows_are_counted(void **state)
 {
     struct png_image image = {
-        2, 2, {.kind = PIXEL_GRAY, .depth = 8}, PNG_WRITER_UP};
+        2, 2, {.kind = PIXEL_GRAY, .depth = 8}, PNG_WRITER_UP, false};
     struct png_writer *w;
     struct buf out;
 

@@ -74,6 +74,7 @@ static struct transcode_report good_report(void)
         .source_height_px = 3000,
         .orientation = 6,
         .progressive = true,
+        .idat_copied = true,
         .original_width_px = 1500,
         .original_height_px = 2000,
         .preview_width_px = 500,
@@ -153,6 +154,7 @@ static void reports_cross(void **state)
         assert_int_equal(got.report.source_height_px, 3000);
         assert_int_equal(got.report.orientation, 6);
         assert_true(got.report.progressive);
+        assert_true(got.report.idat_copied);
         assert_false(got.report.preview_is_original);
         assert_int_equal(got.report.original_width_px, 1500);
         assert_int_equal(got.report.original_height_px, 2000);
@@ -441,7 +443,7 @@ static void wrong_statuses(void **state)
 #define AT_PROGRESSIVE 40
 #define AT_PREVIEW_IS_ORIGINAL 44
 #define AT_COLOUR_CONVERTED 64
-#define AT_NOTHING 68
+#define AT_IDAT_COPIED 68
 #define AT_DECODES 72
 #define AT_DECODED_PERCENT 76
 
@@ -458,8 +460,8 @@ static void wrong_reports(void **state)
         {AT_PROGRESSIVE, 2},
         {AT_PREVIEW_IS_ORIGINAL, 256},
         {AT_COLOUR_CONVERTED, 2},
-        {AT_NOTHING, UINT32_MAX},
-        {AT_DECODES, 4},
+        {AT_IDAT_COPIED, 2},
+        {AT_DECODES, 5},
         {AT_DECODED_PERCENT, 101},
     };
     struct raw raw = {.type = LAB_WIRE_DONE, .stream = 1};
