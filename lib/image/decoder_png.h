@@ -14,8 +14,8 @@
  * A checksum that is wrong in one of the first five is IMAGE_BROKEN; what is
  * wrong with colours is ignored, as is a profile above chunk_max_bytes, packed
  * or not. A missing IEND is forgiven if all rows came and the picture is not
- * interlaced; so is what is wrong with the zlib stream behind the last row, but
- * then it is not a sound one (decoder.h).
+ * interlaced; so are bytes behind the zlib stream, output of it behind the last
+ * row, and its checksum, but then it is not a sound one (decoder.h).
  *
  * Can be copied what is not interlaced, has 8 bits or less, and stays of its
  * kind.

@@ -11,6 +11,7 @@
 
 #include "../helper/picture.h"
 #include "../helper/transcoding.h"
+#include "image/png_writer.h"
 
 #include <zlib.h>
 
@@ -555,28 +556,80 @@ static void test_over_the_limit(void **state)
     }
 }
 
-/* Badly packed; but that is better than to lose pixels. */
+/* Stored, so badly packed; but not so badly as to give pixels away for it. */
 static void test_stored(void **state)
 {
     static const struct shape shape = {300, 200, 8, 2, 0};
     struct transcode_options options = defaults();
     struct buf png, rows, zlib;
+    size_t bound;
 
     (void)state;
     make_rows(&rows, &shape);
-    for (int i = 0; i < 2; i++) { /* a second scene in the same rows: denser */
-        pack(&zlib, &rows, i == 0 ? 0 : 9, 15);
-        begin(&png, &shape);
-        append_idats(&png, &zlib, 8192);
-        append_end(&png);
-        if (i == 0)
-            check_made(&png, &options, 2);
-        else
-            check_copied(&png, &shape, &options);
-        buf_release(&zlib);
-        buf_release(&png);
-    }
+    pack(&zlib, &rows, 0, 15);
+    begin(&png, &shape);
+    append_idats(&png, &zlib, FILE_MAX_BYTES);
+    append_end(&png);
+    check_made(&png, &options, 2);
+    assert_true(png_writer_bound(
+        300, 200, &(struct pixel_format){.kind = PIXEL_RGB, .depth = 8},
+        &bound));
+    options.original_max_bytes = bound - 1;
+    assert_true(png.len < bound);
+    check_copied(&png, &shape, &options);
+    buf_release(&zlib);
+    buf_release(&png);
     buf_release(&rows);
+}
+
+/* Damage behind the last row is damage, however the bytes come: a block of the
+ * type that there is not. */
+static void test_bad_block_behind(void **state)
+{
+    static const size_t sizes[] = {1, 3, 1000};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
+        struct transcoding run;
+        struct buf png, rows, zlib;
+
+        make_rows(&rows, &rgb);
+        pack(&zlib, &rows, 0, 15);
+        zlib.data[2] &= ~1; /* the only block, now not the last */
+        zlib.len -= 4;
+        assert_int_equal(buf_append(&zlib, "\7abcdefgh", 9), STATUS_OK);
+        begin(&png, &rgb);
+        append_idats(&png, &zlib, sizes[i]);
+        append_end(&png);
+        transcoding_run_all_ways(&run, &png, NULL);
+        assert_int_equal(run.status, STATUS_IMAGE_BROKEN);
+        transcoding_release(&run);
+        buf_release(&png);
+        buf_release(&rows);
+        buf_release(&zlib);
+    }
+}
+
+/* A checksum alone is forgiven, also where nothing could be copied. */
+static void test_wrong_checksum_of_colours(void **state)
+{
+    static const size_t sizes[] = {1, 4, 5, 1000};
+    struct transcode_options options = defaults();
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
+        struct buf png, zlib;
+
+        begin(&png, &rgb);
+        png_append_chunk(&png, "gAMA", "\0\1\x86\xa0", 4);
+        make_zlib(&zlib, &rgb);
+        zlib.data[zlib.len - 1] ^= 1;
+        append_idats(&png, &zlib, sizes[i]);
+        append_end(&png);
+        check_made(&png, &options, 1);
+        buf_release(&png);
+        buf_release(&zlib);
+    }
 }
 
 enum damage {
@@ -730,6 +783,8 @@ int main(void)
         cmocka_unit_test(test_box_and_memory),
         cmocka_unit_test(test_over_the_limit),
         cmocka_unit_test(test_stored),
+        cmocka_unit_test(test_bad_block_behind),
+        cmocka_unit_test(test_wrong_checksum_of_colours),
         cmocka_unit_test(test_unsound_streams),
         cmocka_unit_test(test_cuts),
         cmocka_unit_test(test_random_changes),
