@@ -165,7 +165,7 @@ static void plan_copy(const struct plan_request *request, struct plan *plan)
     if (png_writer_bound(plan->original.width_px, plan->original.height_px,
                          &request->format, &bytes) &&
         bytes <= request->original_max_bytes)
-        plan->limit_bytes = bytes / 100 * COPY_PERCENT;
+        plan->limit_bytes = bytes * COPY_PERCENT / 100;
 }
 
 /* `full` is the stored size turned upright. */

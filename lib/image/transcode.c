@@ -80,8 +80,7 @@ static bool is_wanted(const struct transcode_options *options,
 static bool may_redo(const struct transcode *t)
 {
     return t->options.mode == TRANSCODE_MAX ||
-           (t->report.source_type == IMAGE_TYPE_PNG && !t->no_copy &&
-            transcode_known_bytes(t) <= t->options.original_max_bytes);
+           (t->report.source_type == IMAGE_TYPE_PNG && !t->no_copy);
 }
 
 static enum status step_sniff(struct transcode *t, struct decoder_input *input)
@@ -180,9 +179,11 @@ static enum status step_finish(struct transcode *t, struct decoder_input *input)
     enum status status = chain_finish(t->chain);
 
     (void)input;
-    if (status == STATUS_OK)
-        t->state = STATE_DONE;
-    return status;
+    if (status != STATUS_OK)
+        return status;
+    t->report.idat_copied = t->plan.copies;
+    t->state = STATE_DONE;
+    return STATUS_OK;
 }
 
 static enum status advance(struct transcode *t, struct decoder_input *input)

@@ -52,7 +52,6 @@ static void report_header(struct transcode *t,
 
 static void report_plan(struct transcode *t)
 {
-    t->report.idat_copied = t->plan.copies;
     t->report.preview_is_original = t->plan.preview_is_original;
     t->report.original_width_px = t->plan.original.width_px;
     t->report.original_height_px = t->plan.original.height_px;
@@ -186,6 +185,7 @@ static bool plan_copy(struct transcode *t, const struct decoder_header *header)
 {
     return t->carry.keeps && !t->no_copy && header->can_copy &&
            !t->report.colour_converted &&
+           transcode_known_bytes(t) <= t->options.original_max_bytes &&
            make_plan(t, header, t->options.mode, true) == STATUS_OK &&
            t->plan.copies && check_memory(t, header) == STATUS_OK;
 }

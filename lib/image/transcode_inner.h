@@ -29,7 +29,7 @@ struct transcode {
     bool has_work; /* the last answer was AGAIN */
     bool ended;
     struct carry carry;
-    unsigned guesses; /* TRANSCODE_MAX: of these */
+    unsigned guesses; /* TRANSCODE_MAX: so far */
     uint64_t predicted_px;
     bool no_copy;    /* it was tried */
     bool is_sound;   /* what was copied */

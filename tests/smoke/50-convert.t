@@ -123,6 +123,11 @@ is "its dimensions and sizes" \
     "[\"jpeg\",1224,918,$(stat -c %s out/large.png),$(
         stat -c %s previews/large.png)]"
 is "and nothing on standard error" "$complained" ""
+run --json out/large.png previews
+is "a PNG is copied" "$(jq -c '[.type, .idat_copied, .decodes]' said)" \
+    '["png",true,1]'
+run out/large.png previews
+like "and the line says so" "$(<said)" "pixel data copied"
 cp $small in/$'\e[31m\xff"'.jpg
 run --json in/$'\e[31m\xff"'.jpg out
 ok "--json survives any name" jq -e .input said

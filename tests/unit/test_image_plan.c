@@ -113,6 +113,35 @@ static void test_full_size_at_the_bound(void **state)
     assert_true(bound(&plan.original, &rgb) <= bytes - 1);
 }
 
+/* Full size whatever the bound says, unless it has to be turned or boxed; the
+ * copy of what is sure to fit must be packed somewhat. */
+static void test_copies(void **state)
+{
+    struct plan_request request = request_for(3000, 4000, &rgb);
+    struct plan plan;
+
+    (void)state;
+    request.can_copy = true;
+    plan = plan_of(&request);
+    assert_true(plan.copies && !plan.is_sure);
+    assert_size(&plan.original, 3000, 4000);
+    assert_int_equal(plan.limit_bytes, 10000000);
+    request.orientation = 6;
+    assert_false(plan_of(&request).copies);
+    request.orientation = 1;
+    request.mode = TRANSCODE_BOX;
+    request.box = (struct plan_size){2999, 4000};
+    assert_false(plan_of(&request).copies);
+    request.box.width_px++;
+    assert_true(plan_of(&request).copies);
+    request.original_max_bytes = 40000000;
+    plan = plan_of(&request);
+    assert_int_equal(plan.limit_bytes,
+                     bound(&plan.original, &rgb) * COPY_PERCENT / 100);
+    request.can_copy = false;
+    assert_true(plan_of(&request).is_sure);
+}
+
 static void test_smallest_dct_above_the_target(void **state)
 {
     struct plan_request request = request_for(8000, 6000, &gray);
@@ -416,6 +445,7 @@ int main(void)
         cmocka_unit_test(test_phone_photo_snaps),
         cmocka_unit_test(test_snap_keeps_seventy_percent),
         cmocka_unit_test(test_full_size_at_the_bound),
+        cmocka_unit_test(test_copies),
         cmocka_unit_test(test_smallest_dct_above_the_target),
         cmocka_unit_test(test_without_dct_the_decoder_gives_full_size),
         cmocka_unit_test(test_preview_is_the_original_at_its_bound),
