@@ -28,6 +28,13 @@
 #define MARKER_APP2 (JPEG_APP0 + 2)
 #define EXIF_NAME "Exif\0" /* and the terminator: six bytes */
 
+/*
+ * libjpeg-turbo writes rows that are aligned to its vectors past the caches, as
+ * for a frame buffer, and whoever reads them next waits for the memory. From
+ * such an address on it does not.
+ */
+#define ROW_SHIFT_BYTES 8
+
 enum jpeg_state {
     STATE_CREATE,
     STATE_HEADER,
@@ -53,7 +60,8 @@ struct jpeg {
     bool is_cut;      /* and the client takes what is there */
     bool has_exif;
     uint8_t orientation;
-    uint8_t *row;
+    uint8_t *row_room;
+    uint8_t *row; /* in it, see ROW_SHIFT_BYTES */
     uint8_t *rgb; /* of a CMYK row without a profile */
     struct jpeg_profile profile;
     struct colour *inks; /* of CMYK rows with one */
@@ -440,10 +448,12 @@ static enum status start(struct jpeg *jpeg)
         return status;
     if (!jpeg_start_decompress(info))
         return STATUS_BUG; /* it suspends only where it reads the scans */
-    jpeg->row =
-        malloc((size_t)info->output_width * (size_t)info->output_components);
-    if (jpeg->row == NULL)
+    jpeg->row_room =
+        malloc((size_t)info->output_width * (size_t)info->output_components +
+               ROW_SHIFT_BYTES);
+    if (jpeg->row_room == NULL)
         return STATUS_NO_MEMORY;
+    jpeg->row = jpeg->row_room + ROW_SHIFT_BYTES;
     status = start_rows(jpeg);
     if (status != STATUS_OK)
         return status;
@@ -575,7 +585,7 @@ static void destroy_decoder(struct decoder *decoder)
     struct jpeg *jpeg = CONTAINER_OF(decoder, struct jpeg, base);
 
     jpeg_destroy_decompress(&jpeg->info);
-    free(jpeg->row);
+    free(jpeg->row_room);
     free(jpeg->rgb);
     colour_free(jpeg->inks);
     jpeg_profile_release(&jpeg->profile);
