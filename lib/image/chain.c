@@ -91,15 +91,18 @@ uint32_t chain_original_rows(const struct chain *chain)
 
 /* ---- stages, the last one first */
 
-/* Up for what was a photo, Paeth for the rest, none where samples are no
- * intensities (performance-study 3; PNG 12.7). */
-static enum png_filter choose_filter(const struct chain *chain,
-                                     const struct pixel_format *format)
+/* None where samples are no intensities (PNG 12.7). */
+static enum png_filter choose_filter(const struct pixel_format *format)
 {
-    if (format->kind == PIXEL_INDEXED || format->depth < 8)
-        return PNG_WRITER_NONE;
-    return chain->source_type == IMAGE_TYPE_JPEG ? PNG_WRITER_UP
-                                                 : PNG_WRITER_PAETH;
+    return format->kind == PIXEL_INDEXED || format->depth < 8
+               ? PNG_WRITER_NONE
+               : PNG_WRITER_PAETH;
+}
+
+static enum deflate_kind choose_deflate(const struct chain *chain)
+{
+    return chain->source_type == IMAGE_TYPE_JPEG ? DEFLATE_RUNS
+                                                 : DEFLATE_MATCHES;
 }
 
 static enum status build_original(struct chain *chain,
@@ -110,7 +113,8 @@ static enum status build_original(struct chain *chain,
         .width_px = plan->original.width_px,
         .height_px = plan->original.height_px,
         .format = plan->original_format,
-        .filter = choose_filter(chain, &plan->original_format),
+        .filter = choose_filter(&plan->original_format),
+        .deflate = choose_deflate(chain),
         .copies = plan->copies,
     };
 
@@ -125,6 +129,7 @@ static enum status build_preview(struct chain *chain,
     struct png_image image = {
         .width_px = plan->preview.width_px,
         .height_px = plan->preview.height_px,
+        .deflate = choose_deflate(chain),
     };
     struct scale_job job = {
         .format = plan->original_format,
@@ -139,7 +144,7 @@ static enum status build_preview(struct chain *chain,
     if (plan->preview_is_original)
         return STATUS_OK;
     pixel_format_plain(&plan->original_format, &image.format);
-    image.filter = choose_filter(chain, &image.format);
+    image.filter = choose_filter(&image.format);
     status = png_writer_new(&chain->preview, &image, sink);
     return status == STATUS_OK ? scale_new(&chain->preview_scale, &job)
                                : status;

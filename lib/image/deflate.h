@@ -2,20 +2,26 @@
  * deflate.h: a zlib stream (RFC 1950) made as fast as this machine can, and of
  * a size that is bounded whatever the bytes are.
  *
- *   deflate_new(&d, sink);
+ *   deflate_new(&d, kind, sink);
  *   deflate_write(d, bytes, len) ...        the sink is called now and then
  *   deflate_finish(d);                      the stream is complete
  *   deflate_free(d);
  *
- * ISA-L level 2 if built with HAVE_ISAL, else zlib level 1: four times as slow
- * at the same size (performance-study 3). Statuses of the sink come back; after
- * a failure only deflate_free() is allowed. Not thread safe.
+ * Matches are ISA-L's of level 2 if built with HAVE_ISAL, else those of zlib
+ * level 1: four times as slow at the same size (performance-study 3). Runs are
+ * our own (runs.h). Memory: 0.5 MB and 0.3 MB. Statuses of the sink come back;
+ * after a failure only deflate_free() is allowed. Not thread safe.
  */
 #ifndef DARKROOM_IMAGE_DEFLATE_H
 #define DARKROOM_IMAGE_DEFLATE_H
 
 #include "../base.h"
 #include "../status.h"
+
+enum deflate_kind {
+    DEFLATE_MATCHES, /* for anything */
+    DEFLATE_RUNS,    /* for filtered photos: half the time, and smaller */
+};
 
 /* Takes all `len` bytes, borrowed for the call, or fails. */
 typedef enum status byte_fn(void *arg, const uint8_t *bytes, size_t len);
@@ -27,7 +33,7 @@ struct byte_sink {
 
 struct deflate;
 
-enum status deflate_new(struct deflate **out,
+enum status deflate_new(struct deflate **out, enum deflate_kind kind,
                         const struct byte_sink *sink) MUST_CHECK;
 void deflate_free(struct deflate *d);
 

@@ -142,18 +142,27 @@ static enum status gather_idat(void *arg, const uint8_t *bytes, size_t len)
     return status;
 }
 
-/* ---- filters (PNG 9.2); both loops are written to be vectorized */
+/* ---- filters (PNG 9.2); the loop is written to be vectorized */
 
-static void filter_up(uint8_t *restrict out, const uint8_t *restrict row,
-                      const uint8_t *restrict prior, size_t len)
+static inline uint8_t distance(uint8_t a, uint8_t b)
 {
-    for (size_t i = 0; i < len; i++)
-        out[i] = (uint8_t)(row[i] - prior[i]);
+    return (uint8_t)(a > b ? a - b : b - a);
 }
 
-static inline int16_t magnitude(int16_t v)
+/*
+ * The neighbour that is nearest to left + above - corner. How far that is from
+ * the corner needs nine bits, but only where it lies beyond both others, so
+ * that the corner is not chosen.
+ */
+static inline uint8_t predict(uint8_t left, uint8_t above, uint8_t corner)
 {
-    return (int16_t)(v < 0 ? -v : v);
+    uint8_t from_left = distance(above, corner);
+    uint8_t from_above = distance(left, corner);
+    bool is_between = (above < corner) != (left < corner);
+    uint8_t from_corner = is_between ? distance(from_left, from_above) : 255;
+    uint8_t nearer = from_above <= from_corner ? above : corner;
+
+    return from_left <= from_above && from_left <= from_corner ? left : nearer;
 }
 
 static void filter_paeth(uint8_t *restrict out, const uint8_t *restrict row,
@@ -161,19 +170,9 @@ static void filter_paeth(uint8_t *restrict out, const uint8_t *restrict row,
 {
     for (size_t i = 0; i < bpp; i++)
         out[i] = (uint8_t)(row[i] - prior[i]);
-    for (size_t i = bpp; i < len; i++) {
-        int16_t left = row[i - bpp];
-        int16_t above = prior[i];
-        int16_t corner = prior[i - bpp];
-        int16_t from_left = magnitude((int16_t)(above - corner));
-        int16_t from_above = magnitude((int16_t)(left - corner));
-        int16_t from_corner = magnitude((int16_t)(left + above - 2 * corner));
-        int16_t guess = from_above <= from_corner ? above : corner;
-
-        guess =
-            from_left <= from_above && from_left <= from_corner ? left : guess;
-        out[i] = (uint8_t)(row[i] - guess);
-    }
+    for (size_t i = bpp; i < len; i++)
+        out[i] =
+            (uint8_t)(row[i] - predict(row[i - bpp], prior[i], prior[i - bpp]));
 }
 
 /* Bytes of one sample each, most significant bits first (PNG 7.2). */
@@ -202,14 +201,12 @@ static void filter_row(struct png_writer *w, const uint8_t *row)
         pack_row(out, row, w->image.width_px, w->image.format.depth);
         return;
     }
-    if (w->image.filter == PNG_WRITER_UP)
-        filter_up(out, row, w->prior, len);
-    else if (w->image.filter == PNG_WRITER_PAETH)
-        filter_paeth(out, row, w->prior, len, w->filter_bytes);
-    else
+    if (w->image.filter == PNG_WRITER_NONE) {
         memcpy(out, row, len);
-    if (w->image.filter != PNG_WRITER_NONE)
-        memcpy(w->prior, row, len);
+        return;
+    }
+    filter_paeth(out, row, w->prior, len, w->filter_bytes);
+    memcpy(w->prior, row, len);
 }
 
 /* ---- the writer */
@@ -252,7 +249,8 @@ enum status png_writer_new(struct png_writer **out,
     w->prior = calloc(1, w->row_bytes);
     if (w->line == NULL || w->prior == NULL)
         goto fail;
-    status = deflate_new(&w->deflate, &(struct byte_sink){gather_idat, w});
+    status = deflate_new(&w->deflate, image->deflate,
+                         &(struct byte_sink){gather_idat, w});
     if (status != STATUS_OK)
         goto fail;
     *out = w;
