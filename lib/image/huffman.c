@@ -106,13 +106,14 @@ void huffman_lengths(const uint32_t *counts, size_t symbols, unsigned max_bits,
             lengths[*key++ & SYMBOL_MASK] = (uint8_t)bits;
 }
 
+/* Halves of 16 bits change places, then those of the halves, and so on. */
 static uint16_t reversed(uint32_t code, unsigned bits)
 {
-    uint32_t result = 0;
-
-    for (unsigned i = 0; i < bits; i++)
-        result |= (code >> i & 1) << (bits - 1 - i);
-    return (uint16_t)result;
+    code = code >> 8 | code << 8;
+    code = (code >> 4 & 0x0f0f) | (code & 0x0f0f) << 4;
+    code = (code >> 2 & 0x3333) | (code & 0x3333) << 2;
+    code = (code >> 1 & 0x5555) | (code & 0x5555) << 1;
+    return (uint16_t)(code >> (16 - bits));
 }
 
 void huffman_codes(const uint8_t *lengths, size_t symbols, uint16_t *codes)

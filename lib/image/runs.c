@@ -40,16 +40,9 @@ struct piece {
     uint16_t length;
 };
 
-struct code {
-    uint16_t bits;
-    uint16_t length;
-};
-
-/* Of a length: symbol, extra bits and distance in one. */
-struct piece_code {
-    uint32_t bits;
-    uint32_t length;
-};
+/* Bits above their number: one load, and a shift needs only the low bits of
+ * how far. */
+#define CODE_SHIFT 8
 
 struct runs {
     uint8_t starts[MARKS];
@@ -60,8 +53,8 @@ struct runs {
     uint32_t counts[SYMBOLS];
     uint64_t extra_bits; /* of all lengths, and the distances */
     uint8_t lengths[SYMBOLS + DISTANCES];
-    struct code codes[SYMBOLS];
-    struct piece_code piece_codes[PIECE_MAX + 1];
+    uint32_t codes[SYMBOLS];
+    uint32_t piece_codes[PIECE_MAX + 1];  /* length and distance in one */
     uint8_t length_lengths[LENGTH_CODES]; /* 0 from LENGTHS on */
     uint16_t length_codes[LENGTHS];
 };
@@ -206,18 +199,28 @@ static void gather(struct runs *r, const uint8_t *bytes, size_t count)
 
 /* ---- code and size */
 
+static inline uint64_t code_bits(uint32_t code)
+{
+    return code >> CODE_SHIFT;
+}
+
+static inline unsigned code_length(uint32_t code)
+{
+    return code & 63;
+}
+
 static void make_piece_codes(struct runs *r)
 {
     for (size_t length = PIECE_MIN; length <= PIECE_MAX; length++) {
         size_t index = length_index(length);
         const struct length_code *length_code = &length_codes[index];
-        const struct code *code = &r->codes[SYMBOL_LENGTH + index];
+        uint32_t code = r->codes[SYMBOL_LENGTH + index];
+        uint32_t extra = (uint32_t)(length - length_code->base);
 
-        /* and a bit 0, distance 1 */
-        r->piece_codes[length] = (struct piece_code){
-            code->bits | (uint32_t)(length - length_code->base) << code->length,
-            code->length + length_code->extra_bits + 1U,
-        };
+        /* extra bits after the code, and 1 bit, 0, for distance 1 */
+        r->piece_codes[length] =
+            (code | extra << (CODE_SHIFT + code_length(code))) +
+            length_code->extra_bits + 1;
     }
 }
 
@@ -230,7 +233,7 @@ static void make_codes(struct runs *r)
     memset(r->lengths + SYMBOLS, 1, DISTANCES);
     huffman_codes(r->lengths, SYMBOLS, bits);
     for (size_t i = 0; i < SYMBOLS; i++)
-        r->codes[i] = (struct code){bits[i], r->lengths[i]};
+        r->codes[i] = (uint32_t)bits[i] << CODE_SHIFT | r->lengths[i];
     make_piece_codes(r);
     for (size_t i = 0; i < SYMBOLS + DISTANCES; i++)
         counts[r->lengths[i]]++;
@@ -296,28 +299,32 @@ static void put_head(struct writer *w, const struct runs *r)
     }
 }
 
-static inline void put_four(struct writer *w, const struct code *codes,
+static inline void put_code(struct writer *w, uint32_t code)
+{
+    put(w, code_bits(code), code_length(code));
+}
+
+static inline void put_four(struct writer *w, const uint32_t *codes,
                             const uint8_t *bytes)
 {
-    struct code a = codes[bytes[0]];
-    struct code b = codes[bytes[1]];
-    struct code c = codes[bytes[2]];
-    struct code d = codes[bytes[3]];
-    uint64_t ab = a.bits | (uint64_t)b.bits << a.length;
-    uint64_t cd = c.bits | (uint64_t)d.bits << c.length;
-    unsigned ab_length = a.length + b.length;
+    uint32_t a = codes[bytes[0]];
+    uint32_t b = codes[bytes[1]];
+    uint32_t c = codes[bytes[2]];
+    uint32_t d = codes[bytes[3]];
+    uint64_t ab = code_bits(a) | code_bits(b) << code_length(a);
+    uint64_t cd = code_bits(c) | code_bits(d) << code_length(c);
 
-    put(w, ab | cd << ab_length, ab_length + c.length + d.length);
+    put(w, ab | cd << code_length(a + b), code_length(a + b + c + d));
     flush(w);
 }
 
-static inline void put_literals(struct writer *w, const struct code *codes,
+static inline void put_literals(struct writer *w, const uint32_t *codes,
                                 const uint8_t *bytes, size_t count)
 {
     for (; count >= 4; count -= 4, bytes += 4)
         put_four(w, codes, bytes);
     for (; count > 0; count--, bytes++)
-        put(w, codes[*bytes].bits, codes[*bytes].length);
+        put_code(w, codes[*bytes]);
     flush(w);
 }
 
@@ -330,15 +337,14 @@ static uint8_t *put_blocks(const struct runs *r, const uint8_t *bytes,
     put_head(&w, r);
     for (size_t i = 0; i < r->piece_count; i++) {
         struct piece piece = r->pieces[i];
-        struct piece_code code = r->piece_codes[piece.length];
 
         put_literals(&w, r->codes, bytes, piece.literals);
-        put(&w, code.bits, code.length);
+        put_code(&w, r->piece_codes[piece.length]);
         flush(&w);
         bytes += piece.literals + piece.length;
     }
     put_literals(&w, r->codes, bytes, (size_t)(end - bytes));
-    put(&w, r->codes[SYMBOL_END].bits, r->codes[SYMBOL_END].length);
+    put_code(&w, r->codes[SYMBOL_END]);
     put(&w, 0, 3); /* stored, its length at the next byte */
     w.count = (w.count + 7) & ~7U;
     flush(&w);
