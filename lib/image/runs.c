@@ -116,11 +116,11 @@ static uint64_t pack_marks(const uint8_t *marks)
     return packed;
 }
 
-/* Four tables: increments of one and the same counter would wait for each
+/* In four tables: increments of one and the same counter would wait for each
  * other. */
-static void count_bytes(uint32_t *counts, const uint8_t *bytes, size_t count)
+static void count_bytes(uint32_t tables[4][LITERALS], const uint8_t *bytes,
+                        size_t count)
 {
-    uint32_t tables[4][LITERALS] = {0};
     size_t i = 0;
 
     for (; i + 4 <= count; i += 4)
@@ -128,8 +128,6 @@ static void count_bytes(uint32_t *counts, const uint8_t *bytes, size_t count)
             tables[k][bytes[i + k]]++;
     for (; i < count; i++)
         tables[0][bytes[i]]++;
-    for (size_t k = 0; k < LITERALS; k++)
-        counts[k] = tables[0][k] + tables[1][k] + tables[2][k] + tables[3][k];
 }
 
 static void add_run(struct runs *r, const uint8_t *bytes, size_t start,
@@ -149,9 +147,11 @@ static void add_run(struct runs *r, const uint8_t *bytes, size_t start,
 }
 
 /* The marks of a run are its bytes without the last RUN_MIN - 1. It begins and
- * ends where a mark differs from the one before it. */
+ * ends where a mark differs from the one before it. All bytes are counted, and
+ * those of runs taken off again. */
 static void find_runs(struct runs *r, const uint8_t *bytes, size_t count)
 {
+    uint32_t tables[4][LITERALS] = {0};
     uint64_t last = 0;
     size_t start = 0;
     bool is_inside = false;
@@ -161,6 +161,10 @@ static void find_runs(struct runs *r, const uint8_t *bytes, size_t count)
         uint64_t edges = marks ^ (marks << 1 | last);
 
         last = marks >> 63;
+        if (marks == UINT64_MAX) /* flat */
+            tables[0][bytes[at]] += 64;
+        else
+            count_bytes(tables, bytes + at, size_min(count - at, 64));
         for (; edges != 0; edges &= edges - 1) {
             size_t edge = at + (size_t)__builtin_ctzll(edges);
 
@@ -170,6 +174,9 @@ static void find_runs(struct runs *r, const uint8_t *bytes, size_t count)
             is_inside = !is_inside;
         }
     }
+    for (size_t i = 0; i < LITERALS; i++)
+        r->counts[i] +=
+            tables[0][i] + tables[1][i] + tables[2][i] + tables[3][i];
 }
 
 static void count_lengths(struct runs *r)
@@ -192,7 +199,6 @@ static void gather(struct runs *r, const uint8_t *bytes, size_t count)
     memset(r->length_counts, 0, sizeof(r->length_counts));
     r->counts[SYMBOL_END] = 1;
     mark_starts(r->starts, bytes, count);
-    count_bytes(r->counts, bytes, count);
     find_runs(r, bytes, count);
     count_lengths(r);
 }
