@@ -27,12 +27,53 @@
 #define CONFIG_VALUE_MAX 1024 /* bytes of a value that is no secret */
 #define CONFIG_ERRORS_MAX_BYTES (64 * 1024)
 
+/* What to do when the reply token's minute is nearly over and the picture is
+ * not ready. */
+enum config_late {
+    CONFIG_LATE_FAILURE, /* reply with the failure text */
+    CONFIG_LATE_BUSY,    /* reply with the busy text, push the picture later */
+    CONFIG_LATE_PUSH,    /* let the token lapse, push the picture later */
+};
+
+/* Of the built-in texts (texts.h). */
+enum config_language { CONFIG_EN, CONFIG_JA, CONFIG_ZH_TW };
+
+enum config_forward {
+    CONFIG_FORWARD_ALL,   /* every webhook body */
+    CONFIG_FORWARD_OTHER, /* those with an event that darkroom does not want */
+};
+
 struct config_channel {
     char name[CHANNEL_NAME_MAX + 1];
     /* Any of them signs: the old and the new one while a secret is replaced. */
     char secrets[CHANNEL_SECRETS_MAX][SECRET_MAX + 1];
     size_t secret_count;
     char access_token[TOKEN_MAX + 1];
+    /* Where access_token was read from, "" if it was given itself: it is read
+     * again when LINE refuses the token. */
+    char access_token_file[CONFIG_VALUE_MAX + 1];
+    /* Without an access token, stateless ones are issued from this and the
+     * first secret (line-platform 7). */
+    char channel_id[CHANNEL_ID_MAX + 1];
+
+    int64_t files;        /* 0 or 1: pictures sent as files are answered */
+    int64_t external;     /* 0 or 1: pictures that are not kept at LINE */
+    int64_t loading;      /* 0 or 1: show the loading animation */
+    int64_t mark_as_read; /* 0 or 1: after the answer */
+    int64_t push;         /* 0 or 1: may push what can't be replied */
+    int64_t push_budget;  /* pushes in a calendar month (UTC), 0: no bound */
+    int64_t set_wait_ms;  /* for the rest of an image set */
+    enum config_late late;
+    enum config_language language;
+    bool failure_off;                      /* no failure text is sent */
+    char failure_text[TEXT_MAX_BYTES + 1]; /* "": the built-in one */
+    char busy_text[TEXT_MAX_BYTES + 1];    /* "": the built-in one */
+    char quote_text[TEXT_MAX_BYTES + 1];   /* beside the picture; "": none */
+    char sender_name[SENDER_NAME_MAX_CHARS * 4 + 1]; /* "": the account's */
+    char forward_url[CONFIG_VALUE_MAX + 1];          /* "": none */
+    enum config_forward forward_events;
+    char processor_url[CONFIG_VALUE_MAX + 1]; /* "": none */
+    int64_t processor_timeout_ms;
 };
 
 struct config {

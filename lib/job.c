@@ -20,6 +20,13 @@ int64_t job_backoff_ms(int32_t attempts, uint32_t random, int64_t hint_ms)
     return int64_max(step_ms / 2 + random % (step_ms / 2 + 1), hint_ms);
 }
 
+const char *job_kind_name(enum job_kind kind)
+{
+    static const char *const names[] = {"image", "file", "external", "unsend"};
+
+    return names[kind];
+}
+
 const char *job_state_name(enum job_state state)
 {
     static const char *const names[] = {"ready", "leased", "done", "dead"};
@@ -29,7 +36,7 @@ const char *job_state_name(enum job_state state)
 
 const char *job_stage_name(enum job_stage stage)
 {
-    static const char *const names[] = {"fetch", "reply"};
+    static const char *const names[] = {"fetch", "reply", "push", "failure"};
 
     return names[stage];
 }
@@ -37,7 +44,8 @@ const char *job_stage_name(enum job_stage stage)
 const char *job_outcome_name(enum job_outcome outcome)
 {
     static const char *const names[] = {"none",         "replied",   "pushed",
-                                        "failure_text", "withdrawn", "dead"};
+                                        "failure_text", "withdrawn", "dead",
+                                        "skipped",      "removed"};
 
     return names[outcome];
 }

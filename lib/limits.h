@@ -14,20 +14,34 @@
 #define JSON_STRING_MAX_BYTES (64 * 1024)
 
 /* ---- fields of an event; a longer one makes the event malformed */
-#define CHANNEL_NAME_MAX 32 /* [0-9a-z_-] */
-#define EVENT_ID_MAX 64     /* ULID of 26, line-platform 1.5 */
-#define MESSAGE_ID_MAX 64   /* opaque [0-9A-Za-z_-], line-platform 2.1 */
-#define REPLY_TOKEN_MAX 128 /* 32 today, length not promised */
-#define SOURCE_ID_MAX 64    /* 33 today */
-#define SECRET_MAX 512      /* channel secret, access token: opaque */
-#define TOKEN_MAX 4096      /* access token; stateless ones are long */
+#define CHANNEL_NAME_MAX 32   /* [0-9a-z_-] */
+#define EVENT_ID_MAX 64       /* ULID of 26, line-platform 1.5 */
+#define MESSAGE_ID_MAX 64     /* opaque [0-9A-Za-z_-], line-platform 2.1 */
+#define REPLY_TOKEN_MAX 128   /* 32 today, length not promised */
+#define SOURCE_ID_MAX 64      /* 33 today */
+#define QUOTE_TOKEN_MAX 256   /* quoteToken, markAsReadToken: opaque */
+#define SET_ID_MAX 128        /* 64 today, line-platform 2.4 W3 */
+#define SET_TOTAL_MAX 100     /* pictures in one image set */
+#define EXTERNAL_URL_MAX 2000 /* line-platform 5 */
+#define CHANNEL_ID_MAX 32     /* decimal, for stateless tokens */
+#define SECRET_MAX 512        /* channel secret, access token: opaque */
+#define TOKEN_MAX 4096        /* access token; stateless ones are long */
 
 /* ---- jobs */
 #define JOB_ATTEMPTS_MAX 12
-#define JOB_REASON_MAX 160        /* text of a receipt */
-#define REPLY_TOKEN_LIFE_MS 60000 /* line-platform 4.1 */
-#define REPLY_MARGIN_MS 2000      /* clocks, and the way to LINE */
-#define CHANNEL_WAIT_MS 2000      /* for a worker that knows the channel */
+#define JOB_REASON_MAX 160            /* text of a receipt */
+#define REPLY_TOKEN_LIFE_MS 60000     /* line-platform 4.1 */
+#define REPLY_MARGIN_MS 2000          /* clocks, and the way to LINE */
+#define CHANNEL_WAIT_MS 2000          /* for a worker that knows the channel */
+#define RETRY_KEY_MAX 36              /* UUID, line-platform 4.2 */
+#define PUSH_LIFE_MS (60 * 60 * 1000) /* after it a push helps nobody */
+#define LATE_MARGIN_MS 8000 /* before the token's end: time for a last text */
+#define MESSAGES_MAX 5      /* in one reply or push, line-platform 4.1 */
+#define MESSAGES_MAX_BYTES (64 * 1024) /* their JSON */
+#define TEXT_MAX_BYTES 1000            /* of a text in the settings */
+#define SENDER_NAME_MAX_CHARS 20       /* line-platform 5 */
+#define SET_WAIT_DEFAULT_MS 10000      /* for the rest of an image set */
+#define SET_WAIT_MAX_MS 40000          /* below the token's minute */
 #define LEASE_MS 30000
 #define LEASE_RENEW_MS 10000
 #define QUEUE_POLL_MS 250     /* how late another worker sees a due job */

@@ -70,6 +70,9 @@ enum status_class {
     X(POISON, PERMANENT, "the picture kills its decoder")                      \
     X(BAD_VERSION, PERMANENT, "stored data is of an unknown version")          \
     X(TOO_MANY_TRIES, PERMANENT, "gave up after repeated tries")               \
+    X(OVER_QUOTA, PERMANENT, "the month's quota of pushes is used up")         \
+    X(OVER_BUDGET, PERMANENT, "the channel's push_budget is used up")          \
+    X(ADDRESS_REFUSED, PERMANENT, "not a public https address")                \
     /* bug */                                                                  \
     X(BUG, BUG, "contract broken by the caller")
 
