@@ -63,22 +63,22 @@ static bool parse(struct sim *sim, struct exchange *ex, const char *members,
 
 /* ---- photos */
 
-/* Looks the file up and gives its size; false if it is no readable file. */
-static bool find_file(const struct sim *sim, struct control_request *request,
+/* Looks a file up, writes its whole name back and gives its size; false if it
+ * is no readable file. */
+static bool find_file(const struct sim *sim, char file[SIM_PATH_MAX],
                       int64_t *bytes)
 {
     char path[SIM_PATH_MAX];
     struct stat st;
 
-    if (request->file[0] != '/' && sim->content_dir != NULL) {
-        int len = snprintf(path, sizeof(path), "%s/%s", sim->content_dir,
-                           request->file);
+    if (file[0] != '/' && sim->content_dir != NULL) {
+        int len = snprintf(path, sizeof(path), "%s/%s", sim->content_dir, file);
 
         if (len < 0 || (size_t)len >= sizeof(path))
             return false;
-        memcpy(request->file, path, sizeof(path));
+        memcpy(file, path, sizeof(path));
     }
-    if (stat(request->file, &st) != 0 || !S_ISREG(st.st_mode))
+    if (stat(file, &st) != 0 || !S_ISREG(st.st_mode))
         return false;
     *bytes = st.st_size;
     return true;
@@ -112,31 +112,53 @@ static bool name_set(struct photo_spec *spec, struct set_ids *ids)
     return true;
 }
 
-static enum status add_photos(struct sim *sim,
-                              const struct control_request *request,
-                              int64_t bytes, struct photo **photos)
+static void fill_spec(struct photo_spec *spec,
+                      const struct control_request *request)
 {
-    const struct fault *reply = &request->faults[ENDPOINT_REPLY];
-    struct photo_spec spec = {
+    *spec = (struct photo_spec){
         .kind = request->kind,
         .source = request->source,
         .standby = request->standby,
         .user_id = request->user_id[0] != '\0' ? request->user_id : NULL,
         .url_path = request->channel_path,
-        .file = request->file[0] != '\0' && request->kind != PHOTO_EXTERNAL
-                    ? request->file
-                    : NULL,
-        .file_bytes = bytes,
-        .content = request->has_content ? &request->content : NULL,
-        .reply_fault = request->has_fault[ENDPOINT_REPLY] ? reply : NULL};
-    struct set_ids set;
+        .external_url =
+            request->external_url[0] != '\0' ? request->external_url : NULL,
+        .content = request->has_content ? &request->content : NULL};
+    if (request->has_fault[ENDPOINT_REPLY])
+        spec->reply_fault = &request->faults[ENDPOINT_REPLY];
+    if (request->has_fault[ENDPOINT_PUSH])
+        spec->push_fault = &request->faults[ENDPOINT_PUSH];
+}
 
+/* False if the i-th photo's file is no file. */
+static bool choose_file(const struct sim *sim, struct control_request *request,
+                        size_t i, struct photo_spec *spec)
+{
+    char *file = request->file_count > 0 ? request->files[i] : request->file;
+
+    if (request->kind == PHOTO_EXTERNAL)
+        return true;
+    spec->file = file;
+    return find_file(sim, file, &spec->file_bytes);
+}
+
+/* NOT_FOUND: a file is not there. */
+static enum status add_photos(struct sim *sim, struct control_request *request,
+                              struct photo **photos)
+{
+    struct photo_spec spec;
+    struct set_ids set;
+    bool numbered = request->set && !request->set_unnumbered;
+
+    fill_spec(&spec, request);
     if (request->set && !name_set(&spec, &set))
         return STATUS_IO;
     for (int64_t i = 0; i < request->count; i++) {
         enum status status;
 
-        spec.set_index = request->set ? (int)i + 1 : 0;
+        if (!choose_file(sim, request, (size_t)i, &spec))
+            return STATUS_NOT_FOUND;
+        spec.set_index = numbered ? (int)i + 1 : 0;
         spec.set_total = (int)request->count;
         status = state_add_photo(sim->state, &spec, &photos[i]);
         if (status != STATUS_OK)
@@ -185,30 +207,30 @@ void control_photo(void *app, struct exchange *ex)
 {
     struct sim *sim = app;
     struct control_request request;
-    struct photo **photos = NULL;
-    int64_t bytes = 0;
+    struct photo **photos;
     enum status status;
 
     if (!parse(sim, ex,
-               " file count parallel batch channel_path user_id source kind "
-               "standby set wait fresh_connections redeliver_on_error "
-               "redeliveries redelivery_interval_ms behaviour content reply ",
+               " file files count parallel batch channel_path user_id source "
+               "kind external_url standby set set_unnumbered send wait "
+               "fresh_connections redeliver_on_error redeliveries "
+               "redelivery_interval_ms behaviour content reply push ",
                &request))
         return;
-    if (request.kind != PHOTO_EXTERNAL && !find_file(sim, &request, &bytes)) {
-        answer_error(ex, 400, "\"file\" is not a readable file");
-        goto out;
-    }
     photos = calloc((size_t)request.count, sizeof(struct photo *));
-    status = photos != NULL ? add_photos(sim, &request, bytes, photos)
-                            : STATUS_NO_MEMORY;
-    if (status != STATUS_OK)
-        answer_error(ex, status == STATUS_BUSY ? 409 : 500,
-                     status == STATUS_BUSY ? "too many photos in this run"
-                                           : status_text(status));
-    else
+    status =
+        photos != NULL ? add_photos(sim, &request, photos) : STATUS_NO_MEMORY;
+    if (status == STATUS_NOT_FOUND)
+        answer_error(ex, 400, "\"file\" is not a readable file");
+    else if (status == STATUS_BUSY)
+        answer_error(ex, 409, "too many photos in this run");
+    else if (status != STATUS_OK)
+        answer_error(ex, 500, status_text(status));
+    else if (request.send)
         send_photos(sim, ex, &request, photos);
-out:
+    else
+        answer_made(ex, report_photos(sim->state, photos, (size_t)request.count,
+                                      &ex->answer));
     free(photos);
     control_request_release(&request);
 }
@@ -442,6 +464,57 @@ void control_unsend(void *app, struct exchange *ex)
 
 /* ---- settings */
 
+/* Locked. */
+static void set_photo_behaviour(struct photo *photo,
+                                const struct control_request *request)
+{
+    if (request->has_content)
+        photo->content = request->content;
+    if (request->has_fault[ENDPOINT_REPLY]) {
+        photo->reply_fault = request->faults[ENDPOINT_REPLY];
+        photo->reply_requests = 0;
+    }
+    if (request->has_fault[ENDPOINT_PUSH]) {
+        photo->push_fault = request->faults[ENDPOINT_PUSH];
+        photo->push_requests = 0;
+    }
+}
+
+/* Locked. */
+static void set_behaviour(struct state *state,
+                          const struct control_request *request)
+{
+    if (request->push_quota >= -1)
+        state->push_quota = request->push_quota;
+    if (request->rate_limit_s >= 0)
+        state->rates = (struct rates){.limit_s = request->rate_limit_s};
+    if (request->has_webhook_active)
+        state->webhook_active = request->webhook_active;
+    if (request->has_content)
+        state->content_default = request->content;
+}
+
+static void apply_behaviour(struct sim *sim, struct exchange *ex,
+                            const struct control_request *request,
+                            struct photo *photo)
+{
+    state_lock(sim->state);
+    if (photo != NULL)
+        set_photo_behaviour(photo, request);
+    else
+        set_behaviour(sim->state, request);
+    state_unlock(sim->state);
+    for (int i = 0; i < ENDPOINT__COUNT && photo == NULL; i++) {
+        if (request->has_fault[i])
+            state_set_fault(sim->state, (enum endpoint)i, &request->faults[i]);
+    }
+    if ((request->revoke_tokens || request->access_token[0] != '\0') &&
+        state_revoke_tokens(sim->state, request->access_token) != STATUS_OK)
+        answer_error(ex, 400, "bad \"access_token\"");
+    else
+        answer_empty(ex);
+}
+
 void control_behaviour(void *app, struct exchange *ex)
 {
     struct sim *sim = app;
@@ -450,32 +523,14 @@ void control_behaviour(void *app, struct exchange *ex)
 
     if (!parse(sim, ex,
                " message_id behaviour content reply push loading info token "
-               "push_quota ",
+               "read quota push_quota rate_limit_s access_token revoke_tokens "
+               "webhook_active ",
                &request))
         return;
-    if (request.message_id[0] != '\0') {
+    if (request.message_id[0] != '\0')
         photo = named_photo(sim, ex, &request);
-        if (photo == NULL)
-            goto out;
-    }
-    state_lock(sim->state);
-    if (request.push_quota >= -1)
-        sim->state->push_quota = request.push_quota;
-    if (request.has_content && photo != NULL)
-        photo->content = request.content;
-    else if (request.has_content)
-        sim->state->content_default = request.content;
-    if (request.has_fault[ENDPOINT_REPLY] && photo != NULL) {
-        photo->reply_fault = request.faults[ENDPOINT_REPLY];
-        photo->reply_requests = 0;
-    }
-    state_unlock(sim->state);
-    for (int i = 0; i < ENDPOINT__COUNT; i++) {
-        if (request.has_fault[i] && (photo == NULL || i != ENDPOINT_REPLY))
-            state_set_fault(sim->state, (enum endpoint)i, &request.faults[i]);
-    }
-    answer_empty(ex);
-out:
+    if (request.message_id[0] == '\0' || photo != NULL)
+        apply_behaviour(sim, ex, &request, photo);
     control_request_release(&request);
 }
 
@@ -538,7 +593,8 @@ void control_wait(void *app, struct exchange *ex)
                  {"content_requests", &t->content_requests},
                  {"replies_refused", &t->replies_refused},
                  {"pushes", &t->pushes},
-                 {"loadings", &t->loadings}};
+                 {"loadings", &t->loadings},
+                 {"reads", &t->reads}};
     int64_t timeout_ms = 30000, until_ms;
     bool reached = true;
 

@@ -41,6 +41,12 @@ static const struct member members[] = {
     INT(parallel, 1, SIM_PARALLEL_MAX),
     INT(batch, 1, SIM_BATCH_MAX),
     STR(channel_path),
+    STR(external_url),
+    STR(access_token),
+    BOOL(revoke_tokens),
+    BOOL(send),
+    BOOL(set_unnumbered),
+    INT(rate_limit_s, 0, INT32_MAX),
     STR(user_id),
     BOOL(standby),
     BOOL(set),
@@ -59,7 +65,7 @@ static const struct member members[] = {
 static const char *const source_names[] = {"user", "group", "room"};
 static const char *const kind_names[] = {"image", "file", "external"};
 static const char *const endpoint_names[ENDPOINT__COUNT] = {
-    "reply", "push", "loading", "info", "token"};
+    "reply", "push", "loading", "info", "token", "read", "quota"};
 
 struct reader {
     struct control_request *request;
@@ -81,6 +87,8 @@ void control_request_init(struct control_request *request,
         .timeout_ms = LINE_ACK_LIMIT_MS,
         .redelivery = true,
         .push_quota = -2,
+        .rate_limit_s = -1,
+        .send = true,
     };
     for (size_t i = 0; i < ENDPOINT__COUNT; i++)
         fault_init(&request->faults[i]);
@@ -151,6 +159,11 @@ static bool set_special(struct control_request *request, const char *key,
         request->kind = index > 0 ? (enum photo_kind)index : PHOTO_IMAGE;
         return index >= 0;
     }
+    if (str_eq(key, "webhook_active")) {
+        request->has_webhook_active = true;
+        request->webhook_active = event->num != 0;
+        return event->kind == JSON_BOOL;
+    }
     if (str_eq(key, "signature")) {
         request->has_signature = true;
         return json_copy_str(event, request->signature,
@@ -211,6 +224,22 @@ static enum status set_nested(struct reader *r, const struct json_event *event)
                                : refuse(r, "bad or unknown member", key);
 }
 
+/* {"files":["a.jpg",...]} */
+static enum status add_file(struct reader *r, const struct json_event *event)
+{
+    struct control_request *request = r->request;
+
+    if (event->depth == 1 &&
+        (event->kind == JSON_ARRAY_BEGIN || event->kind == JSON_ARRAY_END))
+        return STATUS_OK;
+    if (event->depth != 2 || request->file_count == SIM_SET_FILES_MAX ||
+        !json_copy_str(event, request->files[request->file_count],
+                       sizeof(request->files[0])))
+        return refuse(r, "bad value of", "files");
+    request->count = (int64_t)++request->file_count;
+    return STATUS_OK;
+}
+
 static bool is_group(const char *key)
 {
     for (size_t i = 0; i < ENDPOINT__COUNT; i++) {
@@ -234,6 +263,8 @@ static enum status on_event(void *arg, const struct json_event *event)
         return refuse(r, "unknown member", key);
     if (str_eq(key, "events"))
         return STATUS_OK;
+    if (str_eq(key, "files"))
+        return add_file(r, event);
     if (is_group(key)) {
         if (event->depth == 2)
             return set_nested(r, event);

@@ -15,11 +15,15 @@ struct control_request {
     /* photo */
     char file[SIM_PATH_MAX];
     int64_t count, parallel, batch;
+    char files[SIM_SET_FILES_MAX][SIM_PATH_MAX]; /* instead of file, count */
+    size_t file_count;
     char channel_path[128];
+    char external_url[LINE_URL_MAX + 1];
     char user_id[SOURCE_ID_MAX + 1];
     enum photo_source source;
     enum photo_kind kind;
-    bool standby, set, wait, fresh_connections;
+    bool standby, set, wait, fresh_connections, send;
+    bool set_unnumbered; /* no index and total, as old clients send it */
     bool redeliver_on_error;
     int64_t redeliveries, redelivery_interval_ms;
     bool has_content;
@@ -38,7 +42,12 @@ struct control_request {
     bool redelivery;
     struct fault faults[ENDPOINT__COUNT]; /* "reply", "push", ... */
     bool has_fault[ENDPOINT__COUNT];
-    int64_t push_quota; /* -2 = not given */
+    int64_t push_quota;   /* -2 = not given */
+    int64_t rate_limit_s; /* -1 = not given */
+    char access_token[TOKEN_MAX + 1];
+    bool revoke_tokens;
+    bool webhook_active;
+    bool has_webhook_active;
 
     /* clock */
     int64_t advance_ms;

@@ -46,8 +46,12 @@ static void write_provider(struct json_out *out, const struct photo *p)
     json_object(out);
     member_str(out, "type", external ? "external" : "line");
     if (external) {
-        member_str(out, "originalContentUrl", "https://img.example.com/o.jpg");
-        member_str(out, "previewImageUrl", "https://img.example.com/p.jpg");
+        const char *url = p->external_url;
+
+        member_str(out, "originalContentUrl",
+                   url != NULL ? url : "https://img.example.com/o.jpg");
+        member_str(out, "previewImageUrl",
+                   url != NULL ? url : "https://img.example.com/p.jpg");
     }
     json_object_end(out);
 }

@@ -31,6 +31,7 @@ struct options {
     const char *destination;
     const char *log;
     const char *content_dir;
+    int64_t token_life_ms;
     bool verify_urls;
 };
 
@@ -40,7 +41,14 @@ static const struct route routes[] = {
     {"POST", "/v2/bot/message/push", LINE_API_BODY_MAX_BYTES, platform_push},
     {"POST", "/v2/bot/chat/loading/start", LINE_API_BODY_MAX_BYTES,
      platform_loading},
+    {"POST", "/v2/bot/chat/markAsRead", LINE_API_BODY_MAX_BYTES, platform_read},
     {"GET", "/v2/bot/info", 0, platform_info},
+    {"GET", "/v2/bot/profile/+", 0, platform_profile},
+    {"GET", "/v2/bot/channel/webhook/endpoint", 0, platform_webhook_get},
+    {"PUT", "/v2/bot/channel/webhook/endpoint", LINE_API_BODY_MAX_BYTES,
+     platform_webhook_set},
+    {"POST", "/v2/bot/channel/webhook/test", LINE_API_BODY_MAX_BYTES,
+     platform_webhook_test},
     {"GET", "/v2/bot/message/quota", 0, platform_quota},
     {"GET", "/v2/bot/message/quota/consumption", 0, platform_consumption},
     {"POST", "/oauth2/v3/token", LINE_API_BODY_MAX_BYTES, platform_token},
@@ -76,6 +84,7 @@ static void print_help(FILE *out)
         "  --log FILE            everything sent and received, JSON lines\n"
         "  --verify-urls yes|no  fetch and decode the images answered with "
         "(yes)\n"
+        "  --token-life-ms N     of reply tokens (60000)\n"
         "  --help\n"
         "\n"
         "--secret and --access-token may come from LINE_CHANNEL_SECRET and\n"
@@ -146,6 +155,7 @@ static bool parse_options(int argc, char **argv, struct options *o, int *code)
         {"log", required_argument, NULL, 'o'},
         {"content-dir", required_argument, NULL, 'D'},
         {"verify-urls", required_argument, NULL, 'v'},
+        {"token-life-ms", required_argument, NULL, 't'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0}};
     bool good = true;
@@ -173,6 +183,10 @@ static bool parse_options(int argc, char **argv, struct options *o, int *code)
             *text = optarg;
         else if (option == 'l')
             good = parse_listen(optarg, o);
+        else if (option == 't')
+            good = str_to_int64(optarg, 1, LINE_TOKEN_LIFE_MS,
+                                &o->token_life_ms) ||
+                   fail("--token-life-ms is at most LINE's minute");
         else if (option == 'v')
             good = set_verify(optarg, o);
         else
@@ -207,7 +221,8 @@ static enum status write_port_file(const char *path, uint16_t port)
 static enum status start_parts(struct sim *sim, const struct options *o)
 {
     struct state_options state_options = {o->access_token, o->secret,
-                                          o->channel_id, o->destination};
+                                          o->channel_id,   o->destination,
+                                          o->webhook_url,  o->token_life_ms};
     struct verifier_options verifier_options = {.recorder = &sim->recorder,
                                                 .ca_file = o->ca_file,
                                                 .enabled = o->verify_urls};
@@ -276,6 +291,7 @@ int main(int argc, char **argv)
         .secret = getenv("LINE_CHANNEL_SECRET"),
         .access_token = getenv("LINE_CHANNEL_ACCESS_TOKEN"),
         .destination = "U0123456789abcdef0123456789abcdef",
+        .token_life_ms = LINE_TOKEN_LIFE_MS,
         .verify_urls = true};
     struct sim sim = {.recorder = {.fd = -1}};
     sigset_t ending;

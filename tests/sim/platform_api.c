@@ -16,7 +16,7 @@ void platform_content(void *app, struct exchange *ex)
 
     call_begin(&call, app, ex, "content");
     copy_ascii(call.message_id, sizeof(call.message_id), ex->param);
-    if (call_authorize(&call))
+    if (call_authorize(&call, RATE_CONTENT))
         content_serve(call.sim, ex, ex->param);
     call_end(&call);
 }
@@ -141,7 +141,7 @@ static void reply(struct call *call)
     struct photo *photo;
     struct fault fault;
 
-    if (!call_authorize(call) || !call_check_json(call))
+    if (!call_authorize(call, RATE_MESSAGE_REPLY) || !call_check_json(call))
         return;
     if (rules_parse_messages(RULES_REPLY, buf_str(&call->ex->body),
                              call->ex->body.len, &request) != STATUS_OK) {
@@ -267,16 +267,18 @@ static void obey_push(struct call *call, const struct message_request *request)
 static void push(struct call *call)
 {
     struct message_request request;
+    struct photo *photo;
     struct fault fault;
 
-    if (!call_authorize(call) || !call_check_json(call))
+    if (!call_authorize(call, RATE_MESSAGE_PUSH) || !call_check_json(call))
         return;
     if (rules_parse_messages(RULES_PUSH, buf_str(&call->ex->body),
                              call->ex->body.len, &request) != STATUS_OK) {
         platform_answer_status(call->ex, 500);
         return;
     }
-    fault = state_next_fault(call->sim->state, ENDPOINT_PUSH, NULL);
+    photo = state_find_source(call->sim->state, request.to);
+    fault = state_next_fault(call->sim->state, ENDPOINT_PUSH, photo);
     if (!call_fault_before(call, &fault)) {
         obey_push(call, &request);
         call_fault_after(call, &fault);

@@ -164,8 +164,7 @@ void call_end(struct call *call)
            REC_STR("request_id", call->request_id));
 }
 
-/* False, and 401 answered, without a good access token. */
-bool call_authorize(struct call *call)
+static bool has_good_token(struct call *call)
 {
     const char *header = exchange_request_header(call->ex, "Authorization");
 
@@ -177,8 +176,21 @@ bool call_authorize(struct call *call)
     call_violate(call, "unauthorized",
                  header == NULL ? "no Authorization header"
                                 : "unknown or expired access token");
-    platform_answer_status(call->ex, 401);
     return false;
+}
+
+bool call_authorize(struct call *call, enum rate_kind kind)
+{
+    if (!has_good_token(call)) {
+        platform_answer_status(call->ex, 401);
+        return false;
+    }
+    if (!state_take_rate(call->sim->state, kind)) {
+        call_violate(call, "rate_limit", "more calls than LINE allows");
+        platform_answer_status(call->ex, 429);
+        return false;
+    }
+    return true;
 }
 
 bool call_check_json(struct call *call)
@@ -196,6 +208,9 @@ bool call_check_json(struct call *call)
         platform_answer_status(call->ex, 415);
         return false;
     }
+    RECORD(&call->sim->recorder, "request", REC_STR("method", call->ex->method),
+           REC_STR("path", call->ex->path),
+           REC_STR("body", buf_str(&call->ex->body)));
     return true;
 }
 

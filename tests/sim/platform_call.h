@@ -27,8 +27,9 @@ void call_begin(struct call *call, struct sim *sim, struct exchange *ex,
                 const char *name);
 void call_end(struct call *call);
 
-/* False, and 401 answered, without a good access token. */
-bool call_authorize(struct call *call);
+/* False, and 401 or 429 answered, without a good access token or when it is one
+ * call too many. */
+bool call_authorize(struct call *call, enum rate_kind kind);
 
 /* False, and 413 or 415 answered. The body is recorded. */
 bool call_check_json(struct call *call);

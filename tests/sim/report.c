@@ -130,6 +130,7 @@ static void write_photo(struct json_out *out, const struct photo *p)
     member_int(out, "replies_refused", p->replies_refused);
     member_int(out, "pushes", p->pushes);
     member_int(out, "loadings", p->loadings);
+    member_int(out, "reads", p->reads);
     member_bool(out, "gone", p->gone);
     member_int(out, "texts", (int64_t)p->text_count);
     member_str(out, "verdict", verdict_of(p));
@@ -177,6 +178,7 @@ static void write_totals(struct json_out *out, const struct totals *t)
     member_int(out, "replies_refused", t->replies_refused);
     member_int(out, "pushes", t->pushes);
     member_int(out, "loadings", t->loadings);
+    member_int(out, "reads", t->reads);
     member_int(out, "answered", t->answered);
     member_int(out, "images_good", t->images_good);
     member_int(out, "images_bad", t->images_bad);

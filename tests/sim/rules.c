@@ -396,3 +396,37 @@ void rules_parse_loading(const void *body, size_t len,
         add_problem(&r.problems, "loadingSeconds",
                     "Must be 5 to 60 in steps of 5");
 }
+
+struct single_reader {
+    const char *member;
+    struct single_request *request;
+    struct problems problems;
+};
+
+static enum status on_single_event(void *arg, const struct json_event *event)
+{
+    struct single_reader *r = arg;
+
+    if (event->depth != 1)
+        return STATUS_OK;
+    if (!json_path_is(event, r->member))
+        problem_at(&r->problems, event, "Unknown property");
+    else if (!json_copy_str(event, r->request->value,
+                            sizeof(r->request->value)))
+        problem_at(&r->problems, event, "Must be a string");
+    return STATUS_OK;
+}
+
+void rules_parse_single(const char *member, bool needed, const void *body,
+                        size_t len, struct single_request *request)
+{
+    struct single_reader r = {.member = member, .request = request};
+
+    *request = (struct single_request){0};
+    r.problems = (struct problems){request->problems, &request->problem_count};
+    request->is_json = json_read(body, len, on_single_event, &r) == STATUS_OK;
+    if (!request->is_json)
+        add_problem(&r.problems, "", "Not JSON");
+    else if (needed && request->value[0] == '\0')
+        add_problem(&r.problems, member, "May not be empty");
+}

@@ -61,6 +61,14 @@ struct loading_request {
     size_t problem_count;
 };
 
+/* A body of one string member: markAsRead, the webhook's endpoint. */
+struct single_request {
+    bool is_json;
+    char value[LINE_URL_MAX + 1]; /* "" if it was not given */
+    struct rules_problem problems[RULES_PROBLEMS_MAX];
+    size_t problem_count;
+};
+
 /* OK whatever the verdict is; NO_MEMORY otherwise, with nothing to release. */
 enum status rules_parse_messages(enum rules_call call, const void *body,
                                  size_t len,
@@ -69,6 +77,9 @@ void message_request_release(struct message_request *request);
 
 void rules_parse_loading(const void *body, size_t len,
                          struct loading_request *request);
+
+void rules_parse_single(const char *member, bool needed, const void *body,
+                        size_t len, struct single_request *request);
 
 /* NULL if `url` may stand in an image message, else what is wrong with it. */
 const char *rules_url_problem(const char *url);

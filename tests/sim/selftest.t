@@ -215,6 +215,59 @@ like 'push over the quota' \
     "$(post_json /v2/bot/message/push "{\"to\":\"$user\",$text}")" \
     'monthly limit.* 429$'
 
+ctl reset >"$dir/out"
+like 'the quota' "$(raw GET /v2/bot/message/quota token)" '"type":"none".* 200$'
+ctl photo "$photo" --path /webhook/ignore --user "$user" \
+    --push-fault status:1 >"$dir/out"
+[[ $(<"$dir/out") =~ \"message_id\":\"([0-9]+)\" ]]
+id=${BASH_REMATCH[1]}
+like 'a push to a user with a fault' \
+    "$(post_json /v2/bot/message/push "{\"to\":\"$user\",$text}")" ' 500$'
+like '... once' \
+    "$(post_json /v2/bot/message/push "{\"to\":\"$user\",$text}")" ' 200$'
+is 'mark as read' "$(post_json /v2/bot/chat/markAsRead \
+    "{\"markAsReadToken\":\"mT_$id\"}")" '{} 200'
+like '... with a token of others' "$(post_json /v2/bot/chat/markAsRead \
+    '{"markAsReadToken":"mT_1"}')" ' 400$'
+like 'a user of ours' "$(raw GET "/v2/bot/profile/$user" token)" ' 200$'
+like 'a user who is none' "$(raw GET /v2/bot/profile/U1 token)" ' 404$'
+endpoint=/v2/bot/channel/webhook/endpoint
+like 'the endpoint' "$(raw GET $endpoint token)" \
+    "\"endpoint\":\"https://127.0.0.1.*\"active\":true.* 200$"
+like 'its test' "$(post_json /v2/bot/channel/webhook/test '{}')" \
+    '"success":true.*"statusCode":200,"reason":"OK"'
+like '... of another that is not there' \
+    "$(post_json /v2/bot/channel/webhook/test \
+        '{"endpoint":"https://127.0.0.1:1/"}')" \
+    '"success":false.*"reason":"COULD_NOT_CONNECT".* 200$'
+like 'an endpoint without TLS' "$(raw PUT $endpoint token \
+    -H 'Content-Type: application/json' -d '{"endpoint":"http://a/"}')" ' 400$'
+is 'a new endpoint' "$(raw PUT $endpoint token \
+    -H 'Content-Type: application/json' \
+    -d '{"endpoint":"https://bot.example/webhook"}')" '{} 200'
+like '... is shown' "$(raw GET $endpoint token)" 'https://bot.example/webhook'
+ctl behaviour '{"rate_limit_s":1}' >"$dir/out"
+like 'the second call in a second' \
+    "$(raw GET /v2/bot/info token; raw GET /v2/bot/info token)" ' 200.* 429$'
+ctl reset >"$dir/out"
+ctl behaviour '{"access_token":"newer"}' >"$dir/out"
+like 'an access token that was replaced' "$(raw GET /v2/bot/info token)" ' 401$'
+ctl behaviour '{"access_token":"token"}' >"$dir/out"
+
+# ---- sets
+
+ctl photo "$photo" "$photo" "$photo" --set --path /webhook/ignore >"$dir/out"
+[[ $(<"$dir/out") =~ \"reply_token\":\"([0-9a-f]+)\" ]]
+image='{"type":"image","originalContentUrl":"https://127.0.0.1:1/",'
+image+='"previewImageUrl":"https://127.0.0.1:1/"}'
+post_json /v2/bot/message/reply "{\"replyToken\":\"${BASH_REMATCH[1]}\",
+    \"messages\":[$image,$image]}" >"$dir/out"
+like 'two images answer two photos of a set' "$(ctl wait 2 10000)" \
+    '"replied_once":2,"replied_more_than_once":0,"pending":1'
+ctl reset >"$dir/out"
+ctl photo "$photo" --no-send >"$dir/out"
+is 'a photo that is not sent' "$(ctl get webhooks_sent)" 0
+
 # ---- content that misbehaves
 
 photo_to good --status 202:2

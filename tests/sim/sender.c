@@ -118,7 +118,8 @@ static void post_with(struct sender *sender, struct fetch_client *client,
                                     .fresh = fresh};
     struct fetch_result got;
 
-    make_url(sender->options.webhook_url, post->url_path, url, sizeof(url));
+    make_url(post->url != NULL ? post->url : sender->options.webhook_url,
+             post->url_path != NULL ? post->url_path : "", url, sizeof(url));
     fetch(client, &request, &got);
     *result = (struct sender_result){0};
     judge(result, &got);

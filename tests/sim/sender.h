@@ -49,7 +49,8 @@ struct sender_post {
     const void *body;
     size_t len;
     const char *signature; /* NULL = the right one, "" = no header */
-    const char *url_path;  /* "" = that of the webhook URL */
+    const char *url;       /* NULL = the webhook URL; loopback all the same */
+    const char *url_path;  /* of it; "" or NULL = as it is */
     int64_t timeout_ms;
 };
 

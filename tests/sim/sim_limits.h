@@ -16,12 +16,14 @@
 #define LINE_RETRY_KEY_LIFE_MS (24LL * 3600 * 1000)
 #define LINE_ACK_LIMIT_MS 2000           /* 1.3: time limit of a webhook */
 #define LINE_STATELESS_LIFE_S 900        /* 7 */
+#define LINE_WEBHOOK_URL_MAX 500         /* 1.7 */
 #define LINE_ORIGINAL_MAX_BYTES 10000000 /* 5: 10 MB */
 #define LINE_PREVIEW_MAX_BYTES 1000000   /* 5: 1 MB */
 
 /* ---- the simulator's own */
 #define SIM_PHOTOS_MAX 100000    /* message events in one run */
 #define SIM_BATCH_MAX 100        /* events in one webhook */
+#define SIM_SET_FILES_MAX 20     /* files of one control call */
 #define SIM_PARALLEL_MAX 256     /* webhooks on their way at once */
 #define SIM_CONNECTIONS_MAX 2000 /* one thread each */
 #define SIM_THREAD_STACK_BYTES (512 * 1024)

@@ -62,6 +62,8 @@ static bool copy_options(struct state *state,
                     options->channel_secret) &&
            str_copy(state->channel_id, sizeof(state->channel_id),
                     options->channel_id != NULL ? options->channel_id : "") &&
+           str_copy(state->webhook_url, sizeof(state->webhook_url),
+                    options->webhook_url) &&
            str_copy(state->destination, sizeof(state->destination),
                     options->destination);
 }
@@ -84,6 +86,8 @@ static void init_defaults(struct state *state)
         state->endpoints[i].tries = 0;
     }
     state->push_quota = -1;
+    state->rates = (struct rates){0};
+    state->webhook_active = true;
 }
 
 enum status state_new(struct state **out, const struct state_options *options)
@@ -97,6 +101,7 @@ enum status state_new(struct state **out, const struct state_options *options)
     init_condition(&state->changed);
     init_defaults(state);
     state->last_message_number = 700000000000000000;
+    state->token_life_ms = options->token_life_ms;
     status = init_tables(state);
     if (status == STATUS_OK && !copy_options(state, options))
         status = STATUS_TOO_LARGE;
@@ -121,6 +126,7 @@ static void free_photo(struct photo *photo)
 {
     photo_drop_images(photo);
     free(photo->file);
+    free(photo->external_url);
     free(photo);
 }
 
@@ -222,6 +228,9 @@ static enum status fill_photo(struct state *state, struct photo *p,
     fault_init(&p->reply_fault);
     if (spec->reply_fault != NULL)
         p->reply_fault = *spec->reply_fault;
+    fault_init(&p->push_fault);
+    if (spec->push_fault != NULL)
+        p->push_fault = *spec->push_fault;
     if (!name_photo(p, spec))
         return STATUS_TOO_LARGE;
     if (spec->reply_token != NULL) {
@@ -235,10 +244,12 @@ static enum status fill_photo(struct state *state, struct photo *p,
             return status;
     }
     p->file_bytes = spec->file_bytes;
-    if (spec->file == NULL)
-        return STATUS_OK;
-    p->file = strdup(spec->file);
-    return p->file != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+    if (spec->file != NULL && (p->file = strdup(spec->file)) == NULL)
+        return STATUS_NO_MEMORY;
+    if (spec->external_url != NULL &&
+        (p->external_url = strdup(spec->external_url)) == NULL)
+        return STATUS_NO_MEMORY;
+    return STATUS_OK;
 }
 
 static enum status index_photo(struct state *state, struct photo *p)
@@ -324,6 +335,27 @@ struct photo *state_find_token(struct state *state, const char *token)
     return find_locking(state, &state->by_token, token);
 }
 
+/* A set is registered in one call, so its members are neighbours. */
+size_t state_unanswered_of_set(struct state *state, struct photo *photo,
+                               struct photo **members, size_t max)
+{
+    size_t count = 0, first = photo->index;
+
+    if (photo->set_id[0] == '\0') {
+        members[0] = photo;
+        return 1;
+    }
+    while (first > 0 && str_eq(state->photos[first - 1]->set_id, photo->set_id))
+        first--;
+    for (size_t i = first; i < state->count && count < max &&
+                           str_eq(state->photos[i]->set_id, photo->set_id);
+         i++) {
+        if (state->photos[i]->answers == 0 && !state->photos[i]->gone)
+            members[count++] = state->photos[i];
+    }
+    return count;
+}
+
 /* ---- reply tokens */
 
 void state_delivery_begins(struct state *state, struct photo *photo,
@@ -337,20 +369,22 @@ void state_delivery_begins(struct state *state, struct photo *photo,
     state_unlock(state);
 }
 
-static bool token_expired(const struct photo *photo, int64_t now_ms)
+static bool token_expired(const struct state *state, const struct photo *photo,
+                          int64_t now_ms)
 {
     if (photo->token_since_ms == 0 ||
-        now_ms - photo->token_since_ms > LINE_TOKEN_LIFE_MS)
+        now_ms - photo->token_since_ms > state->token_life_ms)
         return true;
     return photo->deliveries > 1 &&
            now_ms - photo->event_ms > LINE_TOKEN_EVENT_LIFE_MS;
 }
 
-static enum token_verdict use_token(struct photo *photo, int64_t now_ms)
+static enum token_verdict use_token(const struct state *state,
+                                    struct photo *photo, int64_t now_ms)
 {
     if (photo->token_used)
         return TOKEN_USED;
-    if (token_expired(photo, now_ms))
+    if (token_expired(state, photo, now_ms))
         return TOKEN_EXPIRED;
     photo->token_used = true;
     return TOKEN_OK;
@@ -364,7 +398,7 @@ enum token_verdict state_use_token(struct state *state, const char *token,
     state_lock(state);
     *photo = find_visible(state, &state->by_token, token);
     if (*photo != NULL)
-        verdict = use_token(*photo, now_ms);
+        verdict = use_token(state, *photo, now_ms);
     state_unlock(state);
     return verdict;
 }
@@ -384,12 +418,11 @@ static bool knows_stateless(const struct state *state, const char *bearer,
 
 bool state_knows_bearer(struct state *state, const char *bearer, int64_t now_ms)
 {
-    bool known = str_eq(state->access_token, bearer);
+    bool known;
 
-    if (known)
-        return true;
     state_lock(state);
-    known = knows_stateless(state, bearer, now_ms);
+    known = str_eq(state->access_token, bearer) ||
+            knows_stateless(state, bearer, now_ms);
     state_unlock(state);
     return known;
 }
@@ -405,6 +438,31 @@ void state_add_stateless(struct state *state, const char *token, int64_t now_ms)
         state->stateless[i].until_ms = now_ms + LINE_STATELESS_LIFE_S * 1000LL;
     state->totals.tokens_issued++;
     state_unlock(state);
+}
+
+enum status state_revoke_tokens(struct state *state, const char *access_token)
+{
+    enum status status = STATUS_OK;
+
+    state_lock(state);
+    for (size_t i = 0; i < SIM_STATELESS_MAX; i++)
+        state->stateless[i].token[0] = '\0';
+    if (access_token[0] != '\0' &&
+        !str_copy(state->access_token, sizeof(state->access_token),
+                  access_token))
+        status = STATUS_BAD_INPUT;
+    state_unlock(state);
+    return status;
+}
+
+bool state_take_rate(struct state *state, enum rate_kind kind)
+{
+    bool taken;
+
+    state_lock(state);
+    taken = rates_take(&state->rates, kind, mono_ms());
+    state_unlock(state);
+    return taken;
 }
 
 /* Locked. NULL when there is no room: the key is then not remembered. */
@@ -458,27 +516,34 @@ bool state_retry_key_seen(struct state *state, const char *key, int64_t now_ms,
 
 /* ---- faults, violations, totals */
 
+/* A photo's own fault, if it has one. */
+static bool own_fault(struct photo *photo, enum endpoint endpoint,
+                      struct fault *fault)
+{
+    bool reply = endpoint == ENDPOINT_REPLY;
+    const struct fault *own = reply ? &photo->reply_fault : &photo->push_fault;
+    int64_t *requests = reply ? &photo->reply_requests : &photo->push_requests;
+    int64_t before = (*requests)++;
+
+    if (own->kind == FAULT_NONE && own->delay_ms == 0)
+        return false;
+    if (behaviour_applies(own->tries, before))
+        *fault = *own;
+    return true;
+}
+
 struct fault state_next_fault(struct state *state, enum endpoint endpoint,
                               struct photo *photo)
 {
     struct endpoint_state *es = &state->endpoints[endpoint];
+    bool may_be_own = endpoint == ENDPOINT_REPLY || endpoint == ENDPOINT_PUSH;
     struct fault fault;
 
     fault_init(&fault);
     state_lock(state);
-    if (photo != NULL && endpoint == ENDPOINT_REPLY) {
-        int64_t before = photo->reply_requests++;
-
-        if (photo->reply_fault.kind != FAULT_NONE ||
-            photo->reply_fault.delay_ms > 0) {
-            if (behaviour_applies(photo->reply_fault.tries, before))
-                fault = photo->reply_fault;
-            goto out;
-        }
-    }
-    if (behaviour_applies(es->fault.tries, es->tries++))
+    if ((photo == NULL || !may_be_own || !own_fault(photo, endpoint, &fault)) &&
+        behaviour_applies(es->fault.tries, es->tries++))
         fault = es->fault;
-out:
     state_unlock(state);
     return fault;
 }

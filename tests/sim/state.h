@@ -23,6 +23,7 @@
 #include "behaviour.h"
 #include "check_png.h"
 #include "map.h"
+#include "rate.h"
 #include "sim_limits.h"
 
 enum photo_kind {
@@ -61,12 +62,13 @@ struct photo {
     int set_index, set_total;
     char url_path[128]; /* of the webhook URL, "" = as it is */
     char *file;         /* its content; NULL = none */
+    char *external_url; /* PHOTO_EXTERNAL: where it is; NULL = a made-up one */
     int64_t file_bytes;
     int64_t event_ms; /* settable clock: timestamp of the event */
 
     /* changing */
     struct content_behaviour content;
-    struct fault reply_fault;
+    struct fault reply_fault, push_fault;
     bool gone; /* taken back by the sender */
     bool token_used;
     int64_t token_since_ms; /* settable clock: last delivery; 0 = never */
@@ -75,7 +77,8 @@ struct photo {
     const char *ack_error;
     int64_t ack_us, connect_us;
     int64_t content_requests, bytes_served;
-    int64_t reply_requests, replies, replies_refused, pushes, loadings;
+    int64_t reply_requests, push_requests;
+    int64_t replies, replies_refused, pushes, loadings, reads;
     int64_t answers;                               /* replies and pushes */
     struct answer_image images[LINE_MESSAGES_MAX]; /* of the last answer */
     size_t image_count, checks_pending;
@@ -90,6 +93,8 @@ enum endpoint {
     ENDPOINT_LOADING,
     ENDPOINT_INFO,
     ENDPOINT_TOKEN,
+    ENDPOINT_READ,
+    ENDPOINT_QUOTA,
     ENDPOINT__COUNT
 };
 
@@ -116,7 +121,7 @@ struct violation {
 struct totals {
     int64_t webhooks_sent, webhooks_acked, webhooks_failed;
     int64_t content_requests, content_bytes;
-    int64_t replies, replies_refused, pushes, loadings;
+    int64_t replies, replies_refused, pushes, loadings, reads;
     int64_t answered, images_good, images_bad;
     int64_t tokens_issued, messages_sent;
     int64_t violations;
@@ -138,11 +143,15 @@ struct state {
     struct content_behaviour content_default;
     struct endpoint_state endpoints[ENDPOINT__COUNT];
     int64_t push_quota; /* -1 = without end */
+    struct rates rates;
+    int64_t token_life_ms;
 
     char access_token[TOKEN_MAX + 1];
     char channel_secret[SECRET_MAX + 1];
     char channel_id[MESSAGE_ID_MAX + 1]; /* "" = any */
     char destination[SOURCE_ID_MAX + 1];
+    char webhook_url[LINE_WEBHOOK_URL_MAX + 1]; /* as set; "" = unset */
+    bool webhook_active;                        /* "Use webhook" */
     struct {
         char token[64];
         int64_t until_ms; /* settable clock */
@@ -164,6 +173,8 @@ struct state_options {
     const char *channel_secret;
     const char *channel_id; /* NULL = any */
     const char *destination;
+    const char *webhook_url;
+    int64_t token_life_ms;
 };
 
 /* A photo to be; "" or NULL members are given a value of their own. */
@@ -180,7 +191,9 @@ struct photo_spec {
     const char *file;
     int64_t file_bytes;
     const struct content_behaviour *content; /* NULL = the default */
-    const struct fault *reply_fault;         /* NULL = none */
+    const char *external_url;
+    const struct fault *reply_fault; /* NULL = none */
+    const struct fault *push_fault;
 };
 
 enum status state_new(struct state **out,
@@ -223,6 +236,19 @@ bool state_knows_bearer(struct state *state, const char *bearer,
                         int64_t now_ms);
 void state_add_stateless(struct state *state, const char *token,
                          int64_t now_ms);
+
+/* The channel's long-lived token is replaced; "" keeps it. All stateless ones
+ * are refused from now on. BAD_INPUT: too long. */
+enum status state_revoke_tokens(struct state *state,
+                                const char *access_token) MUST_CHECK;
+
+/* False: one request too many of this kind. */
+bool state_take_rate(struct state *state, enum rate_kind kind);
+
+/* The members of `photo`'s image set that are not answered yet, by index, at
+ * most `max`; a photo without a set is a set of its own. Locked. */
+size_t state_unanswered_of_set(struct state *state, struct photo *photo,
+                               struct photo **members, size_t max);
 
 /*
  * The retry key of a push (platform notes 4.2). False if it is new or older

@@ -216,54 +216,95 @@ static void submit(struct verifier *verifier, struct photo *photo,
     (void)pthread_mutex_unlock(&verifier->lock);
 }
 
-/* Locked. */
-static void note_messages(struct photo *photo,
-                          const struct message_request *request)
+/* Locked. `image` is NULL for an answer of text alone. */
+static void begin_answer(struct state *state, struct photo *photo,
+                         const struct rules_message *image, bool look)
 {
     photo->answers++;
     if (photo->replied_ms == 0)
         photo->replied_ms = wall_ms();
     photo_drop_images(photo);
     photo->text_count = photo->other_count = 0;
+    photo->checks_pending = 0;
+    if (image != NULL) {
+        photo->images[0] =
+            (struct answer_image){.original_url = strdup(image->original_url),
+                                  .preview_url = strdup(image->preview_url)};
+        photo->image_count = photo->checks_pending = 1;
+    }
+    if ((image != NULL && look) || photo->checked_ms != 0)
+        return;
+    photo->checked_ms = wall_ms();
+    state_totals_of(state, photo)->answered++;
+    (void)pthread_cond_broadcast(&state->changed);
+}
+
+/* Locked. One more image of an answer to a photo that has no set, or more than
+ * its set has photos. */
+static void add_image(struct photo *photo, const struct rules_message *image)
+{
+    photo->images[photo->image_count++] =
+        (struct answer_image){.original_url = strdup(image->original_url),
+                              .preview_url = strdup(image->preview_url)};
+    photo->checks_pending++;
+}
+
+/* Where each image of an answer belongs. */
+struct shares {
+    struct photo *photo[LINE_MESSAGES_MAX];
+    size_t index[LINE_MESSAGES_MAX]; /* in photo->images */
+    int64_t answer[LINE_MESSAGES_MAX];
+};
+
+/*
+ * Locked. The images of an answer to a set go to its unanswered photos, by
+ * index: which picture is which can't be seen from a URL.
+ */
+static void share_out(struct verifier *verifier, struct photo *photo,
+                      const struct message_request *request,
+                      struct shares *shares)
+{
+    struct state *state = verifier->options.state;
+    struct photo *members[LINE_MESSAGES_MAX];
+    size_t count =
+        state_unanswered_of_set(state, photo, members, LINE_MESSAGES_MAX);
+    size_t images = 0;
+
     for (size_t i = 0; i < request->count; i++) {
         const struct rules_message *m = &request->messages[i];
-        struct answer_image *image;
+        struct photo *to = images < count ? members[images] : photo;
 
-        if (m->kind == RULES_MESSAGE_TEXT)
-            photo->text_count++;
-        else if (m->kind != RULES_MESSAGE_IMAGE)
-            photo->other_count++;
         if (m->kind != RULES_MESSAGE_IMAGE)
             continue;
-        image = &photo->images[photo->image_count++];
-        *image = (struct answer_image){0};
-        image->original_url = strdup(m->original_url);
-        image->preview_url = strdup(m->preview_url);
+        if (images == 0 || images < count)
+            begin_answer(state, to, m, verifier->options.enabled);
+        else
+            add_image(to, m);
+        shares->photo[i] = to;
+        shares->index[i] = to->image_count - 1;
+        shares->answer[i] = to->answers;
+        images++;
     }
-    photo->checks_pending = photo->image_count;
+    if (images == 0)
+        begin_answer(state, photo, NULL, false);
+    for (size_t i = 0; i < request->count; i++) {
+        photo->text_count += request->messages[i].kind == RULES_MESSAGE_TEXT;
+        photo->other_count += request->messages[i].kind == RULES_MESSAGE_OTHER;
+    }
 }
 
 void verifier_take(struct verifier *verifier, struct photo *photo,
                    const struct message_request *request)
 {
-    struct state *state = verifier->options.state;
-    bool look_at_them;
-    int64_t answer;
-    size_t index = 0;
+    struct shares shares;
 
-    state_lock(state);
-    note_messages(photo, request);
-    answer = photo->answers;
-    look_at_them = verifier->options.enabled && photo->image_count > 0;
-    if (!look_at_them && photo->checked_ms == 0) {
-        photo->checked_ms = wall_ms();
-        state_totals_of(state, photo)->answered++;
-        (void)pthread_cond_broadcast(&state->changed);
-    }
-    state_unlock(state);
-    for (size_t i = 0; look_at_them && i < request->count; i++) {
+    state_lock(verifier->options.state);
+    share_out(verifier, photo, request, &shares);
+    state_unlock(verifier->options.state);
+    for (size_t i = 0; verifier->options.enabled && i < request->count; i++) {
         if (request->messages[i].kind == RULES_MESSAGE_IMAGE)
-            submit(verifier, photo, answer, index++, &request->messages[i]);
+            submit(verifier, shares.photo[i], shares.answer[i], shares.index[i],
+                   &request->messages[i]);
     }
 }
 

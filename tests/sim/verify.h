@@ -33,7 +33,8 @@ enum status verifier_start(struct verifier **out,
 /* What waits is dropped; a fetch under way is waited for. NULL is fine. */
 void verifier_free(struct verifier *verifier);
 
-/* Notes the messages in the photo, and has its images looked at. */
+/* Notes the messages in the photo, or the images in the photos of its set, and
+ * has the images looked at. */
 void verifier_take(struct verifier *verifier, struct photo *photo,
                    const struct message_request *request);
 
