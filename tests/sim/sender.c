@@ -128,7 +128,8 @@ static void post_with(struct sender *sender, struct fetch_client *client,
            REC_INT("bytes", post->len), REC_INT("status", result->http_status),
            REC_INT("ack_us", result->ack_us),
            REC_INT("connect_us", result->connect_us),
-           REC_STR("error", result->error), REC_STR("why", result->why));
+           REC_STR("error", result->error), REC_STR("why", result->why),
+           REC_STR("body", (const char *)post->body));
 }
 
 void sender_post(struct sender *sender, const struct sender_post *post,
