@@ -44,7 +44,7 @@ static enum status queue_events(const struct intake *intake,
         return STATUS_NO_MEMORY;
     for (size_t i = 0; i < webhook->count; i++)
         fill_job(&jobs[i], channel, &webhook->events[i], now_ms);
-    status = queue_thread_put(intake->queue, jobs, webhook->count, known);
+    status = queue_thread_put(intake->queue, jobs, webhook->count, NULL, known);
     free(jobs);
     return status;
 }

@@ -53,6 +53,7 @@
 #define QUEUE_RETRY_MIN_MS 10 /* after a failed transaction, doubled ... */
 #define QUEUE_RETRY_MAX_MS 500
 #define QUEUE_STOP_MS 2000        /* for what waits when the worker ends */
+#define QUEUE_OPEN_WAIT_MS 30000  /* for the gate, before it gives up */
 #define QUEUE_BUSY_TIMEOUT_MS 500 /* SQLite's own; below QUEUE_WAIT_MS */
 #define QUEUE_OWNER_MAX 128       /* host:pid:random */
 #define QUEUE_DONE_KEEP_MS (24 * 60 * 60 * 1000) /* duplicates are known */
@@ -60,6 +61,14 @@
 #define QUEUE_PURGE_MAX 200 /* 6 ms of work, architecture-study 2 */
 #define QUEUE_MEMORY_ROWS_MAX 100000
 #define QUEUE_WAL_KEEP_BYTES (16 * 1024 * 1024)
+
+/* ---- webhook bodies to forward */
+#define SIGNATURE_MAX 64        /* base64 of 32 bytes, line-platform 1.2 */
+#define FORWARD_DEPTH_MAX 20000 /* waiting bodies; above either: 503 */
+#define FORWARD_DEPTH_MAX_BYTES (256L * 1024 * 1024)
+#define FORWARD_LEASE_MS 60000   /* above the time of one request */
+#define FORWARD_ROOM_MAX 64      /* bodies in hand of one worker */
+#define FORWARD_DROPPED_MAX 1000 /* rows that tell of dropped ones */
 
 /* ---- store */
 #define STORE_FREE_MIN_BYTES (64L * 1024 * 1024)

@@ -741,9 +741,8 @@ static void drop(struct pipeline *pipeline, const struct job *job,
     queue_thread_add_room(pipeline->queue, 1);
 }
 
-void pipeline_take(void *arg, const struct job *job)
+static void take_job(struct pipeline *pipeline, const struct job *job)
 {
-    struct pipeline *pipeline = arg;
     struct task *task;
 
     /* The wall clock may have jumped past a lease that this worker holds. */
@@ -775,6 +774,14 @@ void pipeline_take(void *arg, const struct job *job)
     else
         task_enter(task,
                    job->stage == JOB_STAGE_REPLY ? TASK_NOTING : TASK_OPENING);
+}
+
+void pipeline_take(void *arg, const struct queue_lease *leases, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(leases[i].messages);
+        take_job(arg, &leases[i].job);
+    }
 }
 
 /* ---- leases */

@@ -46,8 +46,9 @@ void pipeline_free(struct pipeline *pipeline);
 
 void pipeline_start(struct pipeline *pipeline, struct queue_thread *queue);
 
-/* A job leased to this worker (queue_thread_options.on_claimed). */
-void pipeline_take(void *pipeline, const struct job *job);
+/* Jobs leased to this worker (queue_thread_options.on_claimed). */
+void pipeline_take(void *pipeline, const struct queue_lease *leases,
+                   size_t count);
 
 /* on_idle comes once, from the loop, when no job is in hand any more. */
 void pipeline_drain(struct pipeline *pipeline, void (*on_idle)(void *arg),

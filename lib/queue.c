@@ -84,17 +84,25 @@ static bool origin_is_sound(const struct job *job)
            ends_within(job->message_id, sizeof(job->message_id)) &&
            ends_within(job->reply_token, sizeof(job->reply_token)) &&
            ends_within(job->source_id, sizeof(job->source_id)) &&
+           ends_within(job->quote_token, sizeof(job->quote_token)) &&
+           ends_within(job->read_token, sizeof(job->read_token)) &&
+           ends_within(job->set_id, sizeof(job->set_id)) &&
+           ends_within(job->external_url, sizeof(job->external_url)) &&
            job->channel[0] != '\0' && job->event_id[0] != '\0' &&
-           in_range((int)job->source, JOB_SOURCE_ROOM);
+           in_range((int)job->kind, JOB_UNSEND) &&
+           in_range((int)job->source, JOB_SOURCE_ROOM) &&
+           in_range(job->set_index, SET_TOTAL_MAX) &&
+           in_range(job->set_total, SET_TOTAL_MAX);
 }
 
 static bool progress_is_sound(const struct job *job)
 {
     return in_range((int)job->state, JOB_DEAD) &&
-           in_range((int)job->stage, JOB_STAGE_REPLY) &&
-           in_range((int)job->outcome, JOB_OUTCOME_DEAD) &&
+           in_range((int)job->stage, JOB_STAGE_FAILURE) &&
+           in_range((int)job->outcome, JOB_OUTCOME_REMOVED) &&
            in_range((int)job->last_status, STATUS__COUNT - 1) &&
            job->attempts >= 0 &&
+           ends_within(job->push_key, sizeof(job->push_key)) &&
            ends_within(job->reason, sizeof(job->reason)) &&
            ends_within(job->original_name, sizeof(job->original_name)) &&
            ends_within(job->preview_name, sizeof(job->preview_name));
@@ -109,14 +117,14 @@ enum status queue_put(struct queue *queue, struct job *job, int64_t now_ms,
 }
 
 enum status queue_claim(struct queue *queue, int64_t now_ms, int64_t lease_ms,
-                        struct job *jobs, size_t max, size_t *count)
+                        struct queue_lease *leases, size_t max, size_t *count)
 {
     *count = 0;
     if (lease_ms <= 0)
         return STATUS_BUG;
     if (max == 0)
         return STATUS_OK;
-    return queue->ops->claim(queue, now_ms, lease_ms, jobs, max, count);
+    return queue->ops->claim(queue, now_ms, lease_ms, leases, max, count);
 }
 
 enum status queue_extend(struct queue *queue, const int64_t *ids, size_t count,
@@ -127,11 +135,28 @@ enum status queue_extend(struct queue *queue, const int64_t *ids, size_t count,
     return queue->ops->extend(queue, ids, count, until_ms);
 }
 
-enum status queue_update(struct queue *queue, const struct job *job)
+static bool extra_is_sound(const struct queue_extra *extra,
+                           const struct job *job)
 {
-    if (job->id <= 0 || !progress_is_sound(job))
+    if (extra->messages != NULL &&
+        strnlen(extra->messages, MESSAGES_MAX_BYTES + 1) > MESSAGES_MAX_BYTES)
+        return false;
+    if (extra->adopt_token &&
+        !ends_within(job->reply_token, sizeof(job->reply_token)))
+        return false;
+    return extra->push_budget >= 0;
+}
+
+enum status queue_update(struct queue *queue, struct job *job,
+                         const struct queue_extra *extra, int64_t now_ms)
+{
+    static const struct queue_extra nothing = {0};
+
+    if (extra == NULL)
+        extra = &nothing;
+    if (job->id <= 0 || !progress_is_sound(job) || !extra_is_sound(extra, job))
         return STATUS_BUG;
-    return queue->ops->update(queue, job);
+    return queue->ops->update(queue, job, extra, now_ms);
 }
 
 enum status queue_reap(struct queue *queue, int64_t now_ms, size_t *count)
@@ -164,4 +189,57 @@ enum status queue_purge(struct queue *queue, int64_t before_ms, size_t max,
     if (max == 0)
         return STATUS_OK;
     return queue->ops->purge(queue, before_ms, max, count);
+}
+
+/* ---- bodies */
+
+struct queue_body *queue_body_new(size_t ceiling)
+{
+    struct queue_body *body = calloc(1, sizeof(*body));
+
+    if (body != NULL)
+        buf_init(&body->body, ceiling);
+    return body;
+}
+
+void queue_body_free(struct queue_body *body)
+{
+    if (body == NULL)
+        return;
+    buf_release(&body->body);
+    free(body);
+}
+
+enum status queue_body_put(struct queue *queue, struct queue_body *body,
+                           int64_t now_ms)
+{
+    if (!ends_within(body->channel, sizeof(body->channel)) ||
+        !ends_within(body->signature, sizeof(body->signature)) ||
+        body->channel[0] == '\0' || body->body.len > WEBHOOK_BODY_MAX_BYTES)
+        return STATUS_BUG;
+    return queue->ops->body_put(queue, body, now_ms);
+}
+
+enum status queue_body_claim(struct queue *queue, int64_t now_ms,
+                             int64_t lease_ms, struct queue_body **body)
+{
+    *body = NULL;
+    if (lease_ms <= 0)
+        return STATUS_BUG;
+    return queue->ops->body_claim(queue, now_ms, lease_ms, body);
+}
+
+enum status queue_body_end(struct queue *queue, int64_t id,
+                           enum queue_body_end end, int64_t due_ms,
+                           const char *why)
+{
+    if (id <= 0 || !in_range((int)end, QUEUE_BODY_DROP))
+        return STATUS_BUG;
+    return queue->ops->body_end(queue, id, end, due_ms, why);
+}
+
+enum status queue_body_next_due(struct queue *queue, int64_t *due_ms)
+{
+    *due_ms = INT64_MAX;
+    return queue->ops->body_next_due(queue, due_ms);
 }

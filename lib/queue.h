@@ -24,7 +24,28 @@
  * Duplicates: (channel, event_id, message_id) is unique (line-platform 1.5). A
  * put of a known key stores nothing and answers DUPLICATE; if that job is
  * unfinished its reply token and received_ms are renewed, for the redelivered
- * webhook starts a new minute.
+ * webhook starts a new minute. Not so a job whose reply is in doubt or whose
+ * token is spent: what is known about the old token must not be forgotten.
+ *
+ * Unsend: a job of kind UNSEND takes back (channel, message_id). Its put makes
+ * every READY picture of that message DONE and WITHDRAWN, a put of such a
+ * picture that comes later is stored as DONE and WITHDRAWN at once, and the
+ * owner of a leased one learns it by GONE from its next queue_update(). The
+ * UNSEND job itself is leased and claimed like any other.
+ *
+ * Image sets: jobs of one (channel, set_id) are answered together. A member
+ * that is published is parked: one update from FETCH to READY in stage REPLY,
+ * due when the set is to be answered with what is there. When set_total jobs of
+ * a set are over with fetching (any later stage, or finished), its READY jobs
+ * in stage REPLY become due at once; that happens in the call by which the last
+ * one leaves stage FETCH, and not again, so a retry keeps its delay. A claim
+ * that finds one of them leases all of them, next to each other in its answer,
+ * by set_index.
+ *
+ * Bodies: webhook bodies on their way to another server (struct queue_body), in
+ * the order of arrival: of each channel only the oldest is ever leased, and the
+ * next one follows when it has ended. They are leased, fenced and reaped like
+ * jobs.
  *
  * URLs: "sqlite:PATH" (one machine, durable), "memory:" (tests: one process,
  * gone with it).
@@ -32,6 +53,7 @@
 #ifndef DARKROOM_QUEUE_H
 #define DARKROOM_QUEUE_H
 
+#include "buf.h"
 #include "job.h"
 
 struct queue;
@@ -39,6 +61,40 @@ struct queue;
 struct queue_stats {
     int64_t ready, leased, done, dead;
     int64_t oldest_ms; /* received_ms of the oldest unfinished job, 0 if none */
+    int64_t bodies, body_bytes; /* not yet forwarded */
+    int64_t dropped_bodies;
+};
+
+/* A job leased to this owner, and the messages a note has left with it: from
+ * malloc(), the receiver's, or NULL. */
+struct queue_lease {
+    struct job job;
+    char *messages;
+};
+
+/* What an update may do besides; all zero: nothing. */
+struct queue_extra {
+    const char *messages; /* kept with the job and given to who claims it; JSON,
+                             at most MESSAGES_MAX_BYTES. NULL: as it was */
+    int64_t push_budget;  /* pushes of the channel in a month, 0: no bound */
+    bool adopt_token;     /* job->reply_token and received_ms are to be written:
+                             those of the reply that this job is part of */
+};
+
+/* One webhook body. From queue_body_new(). */
+struct queue_body {
+    int64_t id; /* given by the queue */
+    char channel[CHANNEL_NAME_MAX + 1];
+    char signature[SIGNATURE_MAX + 1]; /* x-line-signature, as it came */
+    int64_t received_ms;               /* wall clock */
+    int32_t attempts;                  /* claims so far, this one included */
+    struct buf body;                   /* byte for byte, as it came */
+};
+
+enum queue_body_end {
+    QUEUE_BODY_DONE,  /* delivered: removed */
+    QUEUE_BODY_RETRY, /* READY again at due_ms; the channel waits for it */
+    QUEUE_BODY_DROP,  /* given up: a row without its bytes stays for a while */
 };
 
 struct queue_ops {
@@ -51,16 +107,25 @@ struct queue_ops {
     enum status (*put)(struct queue *queue, struct job *job, int64_t now_ms,
                        int64_t lease_ms);
     enum status (*claim)(struct queue *queue, int64_t now_ms, int64_t lease_ms,
-                         struct job *jobs, size_t max, size_t *count);
+                         struct queue_lease *leases, size_t max, size_t *count);
     enum status (*extend)(struct queue *queue, const int64_t *ids, size_t count,
                           int64_t until_ms);
-    enum status (*update)(struct queue *queue, const struct job *job);
+    enum status (*update)(struct queue *queue, struct job *job,
+                          const struct queue_extra *extra, int64_t now_ms);
     enum status (*reap)(struct queue *queue, int64_t now_ms, size_t *count);
     enum status (*next_due)(struct queue *queue, int64_t *due_ms);
     enum status (*get)(struct queue *queue, int64_t id, struct job *job);
     enum status (*stats)(struct queue *queue, struct queue_stats *stats);
     enum status (*purge)(struct queue *queue, int64_t before_ms, size_t max,
                          size_t *count);
+    enum status (*body_put)(struct queue *queue, struct queue_body *body,
+                            int64_t now_ms);
+    enum status (*body_claim)(struct queue *queue, int64_t now_ms,
+                              int64_t lease_ms, struct queue_body **body);
+    enum status (*body_end)(struct queue *queue, int64_t id,
+                            enum queue_body_end end, int64_t due_ms,
+                            const char *why);
+    enum status (*body_next_due)(struct queue *queue, int64_t *due_ms);
 };
 
 /* First member of every backend's struct. */
@@ -90,10 +155,16 @@ void queue_rollback(struct queue *queue);
 enum status queue_put(struct queue *queue, struct job *job, int64_t now_ms,
                       int64_t lease_ms) MUST_CHECK;
 
-/* Leases up to `max` jobs that are due, oldest due first, READY or with an
- * expired lease; attempts is counted up. */
+/*
+ * Leases jobs that are due, oldest due first, READY or with an expired lease,
+ * until there are `max`; attempts is counted up. The rest of an image set comes
+ * with its first member even beyond `max`: `leases` has room for
+ * QUEUE_LEASES_MAX(max).
+ */
+#define QUEUE_LEASES_MAX(max) ((max) + SET_TOTAL_MAX - 1)
 enum status queue_claim(struct queue *queue, int64_t now_ms, int64_t lease_ms,
-                        struct job *jobs, size_t max, size_t *count) MUST_CHECK;
+                        struct queue_lease *leases, size_t max,
+                        size_t *count) MUST_CHECK;
 
 /* Moves the lease of the ids that this owner still holds; others are skipped:
  * their next update says LEASE_LOST. */
@@ -103,12 +174,21 @@ enum status queue_extend(struct queue *queue, const int64_t *ids, size_t count,
 /*
  * Writes the second and third group of the fields of struct job. What
  * job->state says decides what becomes of the lease: LEASED keeps it (a note),
- * READY gives it back until due_ms (retry), DONE and DEAD end it. LEASE_LOST if
- * this owner does not hold it.
+ * READY gives it back until due_ms (retry, parking), DONE and DEAD end it. A
+ * note brings job->reply_token and received_ms up to date: a redelivery may
+ * have renewed them. `extra` may be NULL.
+ *
+ * Nothing is changed by: LEASE_LOST, this owner does not hold it; GONE, the
+ * sender took the message back and the job is neither DONE nor DEAD by this
+ * update (the lease is still held); OVER_BUDGET, the first update that gives
+ * the job its push_key in stage PUSH would be one push too many for its channel
+ * in the month of now_ms (UTC). Jobs of a set with one push_key are one push.
  */
-enum status queue_update(struct queue *queue, const struct job *job) MUST_CHECK;
+enum status queue_update(struct queue *queue, struct job *job,
+                         const struct queue_extra *extra,
+                         int64_t now_ms) MUST_CHECK;
 
-/* Makes the jobs of dead owners READY and due now; `count` of them. */
+/* Makes the jobs and bodies of dead owners READY and due now; `count` jobs. */
 enum status queue_reap(struct queue *queue, int64_t now_ms,
                        size_t *count) MUST_CHECK;
 
@@ -124,8 +204,34 @@ enum status queue_get(struct queue *queue, int64_t id,
 enum status queue_stats(struct queue *queue,
                         struct queue_stats *stats) MUST_CHECK;
 
-/* Removes up to `max` DONE jobs received before `before_ms`. */
+/* Removes up to `max` DONE jobs received before `before_ms`, and the dropped
+ * bodies of that age. */
 enum status queue_purge(struct queue *queue, int64_t before_ms, size_t max,
                         size_t *count) MUST_CHECK;
+
+/* An empty body of at most `ceiling` bytes; NULL: no memory. */
+struct queue_body *queue_body_new(size_t ceiling);
+void queue_body_free(struct queue_body *body);
+
+/* Stores a body, due now, and sets its id. A known one is stored again: LINE
+ * itself sends a webhook more than once. */
+enum status queue_body_put(struct queue *queue, struct queue_body *body,
+                           int64_t now_ms) MUST_CHECK;
+
+/* Leases the body that has been due for the longest time among the oldest ones
+ * of all channels. NOT_FOUND: none is due. */
+enum status queue_body_claim(struct queue *queue, int64_t now_ms,
+                             int64_t lease_ms,
+                             struct queue_body **body) MUST_CHECK;
+
+/* Ends this owner's lease of a body; `why` of a DROP is for people, due_ms is a
+ * RETRY's. LEASE_LOST as in queue_update(). */
+enum status queue_body_end(struct queue *queue, int64_t id,
+                           enum queue_body_end end, int64_t due_ms,
+                           const char *why) MUST_CHECK;
+
+/* As queue_next_due(), of what queue_body_claim() would find. */
+enum status queue_body_next_due(struct queue *queue,
+                                int64_t *due_ms) MUST_CHECK;
 
 #endif

@@ -233,8 +233,8 @@ static struct job *oldest_due(struct memory_queue *mem, int64_t now_ms)
 }
 
 static enum status memory_claim(struct queue *queue, int64_t now_ms,
-                                int64_t lease_ms, struct job *jobs, size_t max,
-                                size_t *count)
+                                int64_t lease_ms, struct queue_lease *leases,
+                                size_t max, size_t *count)
 {
     struct memory_queue *mem = memory_of(queue);
     struct job *row;
@@ -247,7 +247,7 @@ static enum status memory_claim(struct queue *queue, int64_t now_ms,
         row->state = JOB_LEASED;
         row->attempts++;
         row->due_ms = now_ms + lease_ms;
-        jobs[(*count)++] = *row;
+        leases[(*count)++] = (struct queue_lease){.job = *row};
     }
     return STATUS_OK;
 }
@@ -271,13 +271,17 @@ static enum status memory_extend(struct queue *queue, const int64_t *ids,
     return STATUS_OK;
 }
 
-static enum status memory_update(struct queue *queue, const struct job *job)
+static enum status memory_update(struct queue *queue, struct job *job,
+                                 const struct queue_extra *extra,
+                                 int64_t now_ms)
 {
     struct memory_queue *mem = memory_of(queue);
     struct job *row = find_id(mem, job->id);
     struct job changed;
     enum status status;
 
+    (void)extra;
+    (void)now_ms;
     if (!mem->in_transaction)
         return STATUS_BUG;
     if (row == NULL || row->state != JOB_LEASED)
@@ -365,6 +369,44 @@ static enum status memory_stats(struct queue *queue, struct queue_stats *stats)
     return STATUS_OK;
 }
 
+static enum status memory_body_put(struct queue *queue, struct queue_body *body,
+                                   int64_t now_ms)
+{
+    (void)queue;
+    (void)body;
+    (void)now_ms;
+    return STATUS_NO_SPACE;
+}
+
+static enum status memory_body_claim(struct queue *queue, int64_t now_ms,
+                                     int64_t lease_ms, struct queue_body **body)
+{
+    (void)queue;
+    (void)now_ms;
+    (void)lease_ms;
+    (void)body;
+    return STATUS_NOT_FOUND;
+}
+
+static enum status memory_body_end(struct queue *queue, int64_t id,
+                                   enum queue_body_end end, int64_t due_ms,
+                                   const char *why)
+{
+    (void)queue;
+    (void)id;
+    (void)end;
+    (void)due_ms;
+    (void)why;
+    return STATUS_LEASE_LOST;
+}
+
+static enum status memory_body_next_due(struct queue *queue, int64_t *due_ms)
+{
+    (void)queue;
+    (void)due_ms;
+    return STATUS_OK;
+}
+
 const struct queue_ops queue_memory_ops = {
     .scheme = "memory",
     .open = memory_open,
@@ -381,4 +423,8 @@ const struct queue_ops queue_memory_ops = {
     .get = memory_get,
     .stats = memory_stats,
     .purge = memory_purge,
+    .body_put = memory_body_put,
+    .body_claim = memory_body_claim,
+    .body_end = memory_body_end,
+    .body_next_due = memory_body_next_due,
 };

@@ -523,8 +523,8 @@ static enum status change_by_id(struct sqlite_queue *q, enum sql which,
 /* Fills `jobs` with what is due and sound, and `*bad` with the id of a row that
  * is not, 0 if there is none; stops there. */
 static enum status read_due(struct sqlite_queue *q, int64_t now_ms,
-                            struct job *jobs, size_t max, size_t *count,
-                            int64_t *bad)
+                            struct queue_lease *leases, size_t max,
+                            size_t *count, int64_t *bad)
 {
     enum status status;
 
@@ -533,7 +533,7 @@ static enum status read_due(struct sqlite_queue *q, int64_t now_ms,
     bind_int(q->prepared[SQL_DUE], 1, now_ms);
     bind_int(q->prepared[SQL_DUE], 2, (int64_t)max);
     while ((status = step(q, SQL_DUE)) == STATUS_AGAIN) {
-        if (!read_job(q->prepared[SQL_DUE], &jobs[*count])) {
+        if (!read_job(q->prepared[SQL_DUE], &leases[*count].job)) {
             *bad = sqlite3_column_int64(q->prepared[SQL_DUE], C_ID);
             done(q, SQL_DUE);
             return STATUS_OK;
@@ -544,8 +544,8 @@ static enum status read_due(struct sqlite_queue *q, int64_t now_ms,
 }
 
 static enum status sqlite_claim(struct queue *queue, int64_t now_ms,
-                                int64_t lease_ms, struct job *jobs, size_t max,
-                                size_t *count)
+                                int64_t lease_ms, struct queue_lease *leases,
+                                size_t max, size_t *count)
 {
     struct sqlite_queue *q = sqlite_of(queue);
     enum status status;
@@ -554,15 +554,18 @@ static enum status sqlite_claim(struct queue *queue, int64_t now_ms,
     if (!q->in_transaction)
         return STATUS_BUG;
     do {
-        status = read_due(q, now_ms, jobs, max, count, &bad);
+        status = read_due(q, now_ms, leases, max, count, &bad);
         if (status == STATUS_OK && bad != 0)
             status = change_by_id(q, SQL_CONDEMN, bad, 0);
     } while (status == STATUS_OK && bad != 0);
     for (size_t i = 0; i < *count && status == STATUS_OK; i++) {
-        jobs[i].state = JOB_LEASED;
-        jobs[i].due_ms = now_ms + lease_ms;
-        jobs[i].attempts++;
-        status = change_by_id(q, SQL_LEASE, jobs[i].id, jobs[i].due_ms);
+        struct job *job = &leases[i].job;
+
+        job->state = JOB_LEASED;
+        job->due_ms = now_ms + lease_ms;
+        job->attempts++;
+        leases[i].messages = NULL;
+        status = change_by_id(q, SQL_LEASE, job->id, job->due_ms);
     }
     if (status != STATUS_OK)
         *count = 0;
@@ -582,12 +585,16 @@ static enum status sqlite_extend(struct queue *queue, const int64_t *ids,
     return status;
 }
 
-static enum status sqlite_update(struct queue *queue, const struct job *job)
+static enum status sqlite_update(struct queue *queue, struct job *job,
+                                 const struct queue_extra *extra,
+                                 int64_t now_ms)
 {
     struct sqlite_queue *q = sqlite_of(queue);
     sqlite3_stmt *update = q->prepared[SQL_UPDATE];
     enum status status;
 
+    (void)extra;
+    (void)now_ms;
     if (!q->in_transaction)
         return STATUS_BUG;
     bind_progress(update, job);
@@ -710,6 +717,44 @@ static enum status sqlite_stats(struct queue *queue, struct queue_stats *stats)
     return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }
 
+static enum status sqlite_body_put(struct queue *queue, struct queue_body *body,
+                                   int64_t now_ms)
+{
+    (void)queue;
+    (void)body;
+    (void)now_ms;
+    return STATUS_NO_SPACE;
+}
+
+static enum status sqlite_body_claim(struct queue *queue, int64_t now_ms,
+                                     int64_t lease_ms, struct queue_body **body)
+{
+    (void)queue;
+    (void)now_ms;
+    (void)lease_ms;
+    (void)body;
+    return STATUS_NOT_FOUND;
+}
+
+static enum status sqlite_body_end(struct queue *queue, int64_t id,
+                                   enum queue_body_end end, int64_t due_ms,
+                                   const char *why)
+{
+    (void)queue;
+    (void)id;
+    (void)end;
+    (void)due_ms;
+    (void)why;
+    return STATUS_LEASE_LOST;
+}
+
+static enum status sqlite_body_next_due(struct queue *queue, int64_t *due_ms)
+{
+    (void)queue;
+    (void)due_ms;
+    return STATUS_OK;
+}
+
 const struct queue_ops queue_sqlite_ops = {
     .scheme = "sqlite",
     .open = sqlite_open,
@@ -726,4 +771,8 @@ const struct queue_ops queue_sqlite_ops = {
     .get = sqlite_get,
     .stats = sqlite_stats,
     .purge = sqlite_purge,
+    .body_put = sqlite_body_put,
+    .body_claim = sqlite_body_claim,
+    .body_end = sqlite_body_end,
+    .body_next_due = sqlite_body_next_due,
 };

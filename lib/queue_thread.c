@@ -45,16 +45,24 @@ struct queue_thread {
     struct id_list extend;
     struct claimed_list claimed;
     bool delivery_posted;
-    size_t room;
+    int64_t room; /* below 0 after an image set */
+    struct body_change_list body_changes;
+    struct body_list bodies;
+    bool bodies_posted;
+    size_t body_room;
     bool quiescing, stopping;
     int64_t stop_by_ms; /* mono */
     struct queue_stats stats;
     size_t stored_since_stats;
+    size_t bodies_since_stats, body_bytes_since_stats;
 
-    struct loop_call delivery;
+    struct loop_call delivery, body_delivery;
+    void (*on_body)(void *arg, struct queue_body *body);
+    void *on_body_arg;
 
     /* the thread's own; times are mono unless they say wall */
-    int64_t next_due_wall_ms;
+    int64_t next_due_wall_ms, next_body_due_wall_ms;
+    struct queue_lease *leases; /* QUEUE_LEASES_MAX(QUEUE_CLAIM_MAX) */
     int64_t poll_ms, stats_ms, purge_ms;
     int64_t retry_ms;
     int failures; /* transactions in a row */
@@ -77,9 +85,33 @@ static void deliver(struct loop_call *call)
         pthread_mutex_unlock(&qt->lock);
         if (claimed == NULL)
             return;
-        qt->options.on_claimed(qt->options.arg, &claimed->job);
+        qt->options.on_claimed(qt->options.arg, claimed->leases,
+                               claimed->count);
         free(claimed);
     }
+}
+
+static struct queue_body *take_body(struct queue_thread *qt)
+{
+    struct queue_body *body = NULL;
+
+    pthread_mutex_lock(&qt->lock);
+    if (qt->bodies.count > 0)
+        body = qt->bodies.bodies[--qt->bodies.count];
+    else
+        qt->bodies_posted = false;
+    pthread_mutex_unlock(&qt->lock);
+    return body;
+}
+
+static void deliver_bodies(struct loop_call *call)
+{
+    struct queue_thread *qt =
+        CONTAINER_OF(call, struct queue_thread, body_delivery);
+    struct queue_body *body;
+
+    while ((body = take_body(qt)) != NULL)
+        qt->on_body(qt->on_body_arg, body);
 }
 
 static void run_done(struct loop_call *call)
@@ -103,10 +135,47 @@ void queue_thread_submit(struct queue_thread *qt, struct queue_change *change)
     pthread_mutex_unlock(&qt->lock);
 }
 
+static void run_body_done(struct loop_call *call)
+{
+    struct queue_body_change *change =
+        CONTAINER_OF(call, struct queue_body_change, call);
+
+    change->done(change, change->status);
+}
+
+static void answer_body_change(struct queue_thread *qt,
+                               struct queue_body_change *change)
+{
+    change->call.fn = run_body_done;
+    loop_post(qt->options.loop, &change->call);
+}
+
+void queue_thread_end_body(struct queue_thread *qt,
+                           struct queue_body_change *change)
+{
+    pthread_mutex_lock(&qt->lock);
+    body_change_list_append(&qt->body_changes, change);
+    pthread_cond_signal(&qt->work);
+    pthread_mutex_unlock(&qt->lock);
+}
+
+void queue_thread_take_bodies(struct queue_thread *qt, size_t room,
+                              void (*on_body)(void *arg,
+                                              struct queue_body *body),
+                              void *arg)
+{
+    pthread_mutex_lock(&qt->lock);
+    qt->on_body = on_body;
+    qt->on_body_arg = arg;
+    qt->body_room = size_min(room, FORWARD_ROOM_MAX);
+    pthread_cond_signal(&qt->work);
+    pthread_mutex_unlock(&qt->lock);
+}
+
 void queue_thread_add_room(struct queue_thread *qt, size_t jobs)
 {
     pthread_mutex_lock(&qt->lock);
-    qt->room += jobs;
+    qt->room += (int64_t)jobs;
     pthread_cond_signal(&qt->work);
     pthread_mutex_unlock(&qt->lock);
 }
@@ -132,6 +201,18 @@ void queue_thread_extend(struct queue_thread *qt, const int64_t *ids,
 static int64_t depth_of(const struct queue_thread *qt)
 {
     return qt->stats.ready + qt->stats.leased + (int64_t)qt->stored_since_stats;
+}
+
+static bool is_too_deep(const struct queue_thread *qt,
+                        const struct queue_body *body)
+{
+    if (depth_of(qt) >= QUEUE_DEPTH_MAX)
+        return true;
+    return body != NULL &&
+           (qt->stats.bodies + (int64_t)qt->bodies_since_stats >=
+                FORWARD_DEPTH_MAX ||
+            qt->stats.body_bytes + (int64_t)qt->body_bytes_since_stats >=
+                FORWARD_DEPTH_MAX_BYTES);
 }
 
 static void put_append(struct queue_thread *qt, struct put *put)
@@ -197,18 +278,19 @@ static void cond_init(pthread_cond_t *cond)
 }
 
 enum status queue_thread_put(struct queue_thread *qt, struct job *jobs,
-                             size_t count, size_t *duplicates)
+                             size_t count, struct queue_body *body,
+                             size_t *duplicates)
 {
-    struct put put = {.jobs = jobs, .count = count};
+    struct put put = {.jobs = jobs, .count = count, .body = body};
 
     cond_init(&put.answered);
     pthread_mutex_lock(&qt->lock);
     qt->puts_inside++;
     if (qt->quiescing) {
         put.status = STATUS_STOPPING;
-    } else if (depth_of(qt) >= QUEUE_DEPTH_MAX) {
+    } else if (is_too_deep(qt, body)) {
         put.status = STATUS_BUSY;
-    } else if (count > 0) {
+    } else if (count > 0 || body != NULL) {
         put_append(qt, &put);
         pthread_cond_signal(&qt->work);
         wait_for_answer(qt, &put);
@@ -242,7 +324,7 @@ static struct put *cut_puts(struct queue_thread *qt, size_t rows)
 
         if (put != first && rows + put->count > QUEUE_BATCH_MAX)
             break;
-        rows += put->count;
+        rows += put->count + (put->body != NULL);
         put->state = PUT_TAKEN;
         link = &put->next;
     }
@@ -257,6 +339,11 @@ static size_t cut_changes(struct queue_thread *qt, struct batch *batch)
 
     while (count < QUEUE_BATCH_MAX && qt->changes.first != NULL) {
         change_list_append(&batch->changes, change_list_take(&qt->changes));
+        count++;
+    }
+    while (count < QUEUE_BATCH_MAX && qt->body_changes.first != NULL) {
+        body_change_list_append(&batch->body_changes,
+                                body_change_list_take(&qt->body_changes));
         count++;
     }
     return count;
@@ -276,8 +363,16 @@ static void cut(struct queue_thread *qt, struct batch *batch)
     batch->puts = cut_puts(qt, rows);
     batch->extend = qt->extend;
     qt->extend = (struct id_list){0};
-    batch->room = qt->quiescing ? 0 : qt->room;
+    if (!qt->quiescing) {
+        batch->room = (size_t)int64_max(0, qt->room);
+        batch->body_room = qt->body_room;
+        batch->claim_bodies = qt->on_body != NULL;
+    }
     pthread_mutex_unlock(&qt->lock);
+    batch->leases = qt->leases;
+    batch->claim_bodies =
+        batch->claim_bodies && (poll || batch->body_changes.first != NULL ||
+                                qt->next_body_due_wall_ms <= wall_ms());
     batch->reap = batch->room > 0 && poll;
     batch->claim =
         batch->room > 0 && (poll || qt->next_due_wall_ms <= wall_ms());
@@ -289,12 +384,25 @@ static void hand_over(struct queue_thread *qt, struct claimed_list *list)
 {
     struct claimed *claimed;
 
-    qt->room -= list->count; /* the batch had no more than it */
+    qt->room -= (int64_t)list->jobs;
     while ((claimed = claimed_list_take(list)) != NULL)
         claimed_list_append(&qt->claimed, claimed);
-    if (qt->claimed.count > 0 && !qt->delivery_posted) {
+    if (qt->claimed.jobs > 0 && !qt->delivery_posted) {
         qt->delivery_posted = true;
         loop_post(qt->options.loop, &qt->delivery);
+    }
+}
+
+/* In hand are never more than FORWARD_ROOM_MAX, so there is room. */
+static void hand_over_bodies(struct queue_thread *qt, struct body_list *list)
+{
+    while (list->count > 0) {
+        qt->bodies.bodies[qt->bodies.count++] = list->bodies[--list->count];
+        qt->body_room--;
+    }
+    if (qt->bodies.count > 0 && !qt->bodies_posted) {
+        qt->bodies_posted = true;
+        loop_post(qt->options.loop, &qt->body_delivery);
     }
 }
 
@@ -310,14 +418,21 @@ static void answer_puts(struct put *put, enum status status)
 
 static void settle_success(struct queue_thread *qt, struct batch *batch)
 {
+    struct queue_body_change *body_change;
     struct queue_change *change;
 
     qt->failures = 0;
     qt->stored_since_stats += batch->stored;
+    qt->bodies_since_stats += batch->stored_bodies;
+    qt->body_bytes_since_stats += batch->stored_body_bytes;
+    qt->body_room += batch->ended_bodies;
     hand_over(qt, &batch->claimed);
+    hand_over_bodies(qt, &batch->bodies);
     answer_puts(batch->puts, STATUS_OK);
     while ((change = change_list_take(&batch->changes)) != NULL)
         answer_change(qt, change);
+    while ((body_change = body_change_list_take(&batch->body_changes)) != NULL)
+        answer_body_change(qt, body_change);
     free(batch->extend.ids);
     if (batch->purge && batch->purged < QUEUE_PURGE_MAX)
         qt->purge_ms = mono_ms() + QUEUE_PURGE_EVERY_MS;
@@ -335,8 +450,10 @@ static void settle_failure(struct queue_thread *qt, struct batch *batch,
     qt->last_failure = status;
     qt->retry_ms = mono_ms() + wait_ms;
     claimed_list_free(&batch->claimed);
+    body_list_free(&batch->bodies);
     answer_puts(batch->puts, status);
     change_list_prepend_all(&qt->changes, &batch->changes);
+    body_change_list_prepend_all(&qt->body_changes, &batch->body_changes);
     if (qt->extend.ids == NULL)
         qt->extend = batch->extend;
     else
@@ -390,6 +507,9 @@ static void look(struct queue_thread *qt)
 
     if (queue_next_due(qt->options.queue, &qt->next_due_wall_ms) != STATUS_OK)
         qt->next_due_wall_ms = INT64_MAX;
+    if (queue_body_next_due(qt->options.queue, &qt->next_body_due_wall_ms) !=
+        STATUS_OK)
+        qt->next_body_due_wall_ms = INT64_MAX;
     if (now_ms < qt->stats_ms)
         return;
     qt->stats_ms = now_ms + QUEUE_STATS_MS;
@@ -398,28 +518,45 @@ static void look(struct queue_thread *qt)
     pthread_mutex_lock(&qt->lock);
     qt->stats = stats;
     qt->stored_since_stats = 0;
+    qt->bodies_since_stats = 0;
+    qt->body_bytes_since_stats = 0;
     pthread_mutex_unlock(&qt->lock);
 }
 
 static bool has_requests(const struct queue_thread *qt)
 {
     return qt->puts != NULL || qt->changes.first != NULL ||
-           qt->extend.ids != NULL;
+           qt->body_changes.first != NULL || qt->extend.ids != NULL;
+}
+
+/* Wall: when there is something that this worker has room for. */
+static int64_t next_claim_ms(const struct queue_thread *qt)
+{
+    int64_t next_ms = INT64_MAX;
+
+    if (qt->quiescing)
+        return next_ms;
+    if (qt->room > 0)
+        next_ms = qt->next_due_wall_ms;
+    if (qt->body_room > 0)
+        next_ms = int64_min(next_ms, qt->next_body_due_wall_ms);
+    return next_ms;
 }
 
 /* Mono: when the next transaction shall begin. */
 static int64_t next_turn_ms(const struct queue_thread *qt, int64_t now_ms)
 {
-    int64_t due_in_ms;
+    int64_t claim_ms;
 
     if (qt->failures > 0)
         return qt->retry_ms;
     if (has_requests(qt))
         return now_ms;
-    if (qt->room == 0 || qt->quiescing || qt->next_due_wall_ms == INT64_MAX)
+    claim_ms = next_claim_ms(qt);
+    if (claim_ms == INT64_MAX)
         return qt->poll_ms;
-    due_in_ms = int64_max(0, qt->next_due_wall_ms - wall_ms());
-    return int64_min(qt->poll_ms, now_ms + due_in_ms);
+    claim_ms = now_ms + int64_max(0, claim_ms - wall_ms());
+    return int64_min(qt->poll_ms, claim_ms);
 }
 
 /* False: the thread is to end. */
@@ -445,6 +582,7 @@ static bool wait_for_turn(struct queue_thread *qt)
 /* No job is lost by this: they stay leased and are reaped. */
 static void give_up_the_rest(struct queue_thread *qt)
 {
+    struct queue_body_change *body_change;
     struct queue_change *change;
 
     pthread_mutex_lock(&qt->lock);
@@ -455,6 +593,10 @@ static void give_up_the_rest(struct queue_thread *qt)
         LOG(WARN, "queue_change_given_up", LOG_INT("job", change->job.id),
             LOG_STR("status", status_name(change->status)));
         answer_change(qt, change);
+    }
+    while ((body_change = body_change_list_take(&qt->body_changes)) != NULL) {
+        body_change->status = qt->last_failure;
+        answer_body_change(qt, body_change);
     }
     pthread_mutex_unlock(&qt->lock);
 }
@@ -487,6 +629,8 @@ static enum status spawn(struct queue_thread *qt)
 static void destroy(struct queue_thread *qt)
 {
     claimed_list_free(&qt->claimed);
+    body_list_free(&qt->bodies);
+    free(qt->leases);
     free(qt->extend.ids);
     pthread_cond_destroy(&qt->no_puts);
     pthread_cond_destroy(&qt->work);
@@ -503,7 +647,15 @@ enum status queue_thread_start(struct queue_thread **out,
     if (qt == NULL)
         return STATUS_NO_MEMORY;
     qt->options = *options;
+    qt->leases =
+        calloc(QUEUE_LEASES_MAX(QUEUE_CLAIM_MAX), sizeof(struct queue_lease));
+    if (qt->leases == NULL) {
+        free(qt);
+        return STATUS_NO_MEMORY;
+    }
     qt->delivery.fn = deliver;
+    qt->body_delivery.fn = deliver_bodies;
+    qt->next_body_due_wall_ms = INT64_MAX;
     qt->last_failure = STATUS_STOPPING;
     pthread_mutex_init(&qt->lock, NULL);
     cond_init(&qt->work);

@@ -16,6 +16,7 @@
 
 #define NOW 1000000 /* any wall clock will do */
 #define LEASE 5000
+#define LEASES QUEUE_LEASES_MAX(32)
 
 struct fixture {
     char dir[TEST_DIR_MAX];
@@ -119,21 +120,27 @@ static int64_t put_new(struct queue *queue, const char *event, int64_t now_ms,
 static size_t claim(struct queue *queue, int64_t now_ms, struct job *jobs,
                     size_t max)
 {
+    static struct queue_lease leases[LEASES];
     size_t count = 99;
 
     begin(queue);
-    assert_int_equal(queue_claim(queue, now_ms, LEASE, jobs, max, &count),
+    assert_int_equal(queue_claim(queue, now_ms, LEASE, leases, max, &count),
                      STATUS_OK);
     commit(queue);
+    for (size_t i = 0; i < count; i++) {
+        jobs[i] = leases[i].job;
+        free(leases[i].messages);
+    }
     return count;
 }
 
 static enum status update(struct queue *queue, const struct job *job)
 {
+    struct job copy = *job;
     enum status status;
 
     begin(queue);
-    status = queue_update(queue, job);
+    status = queue_update(queue, &copy, NULL, NOW);
     commit(queue);
     return status;
 }
@@ -484,7 +491,8 @@ static void rollback_leaves_nothing(void **state)
     struct job kept = make_job("kept", "1");
     struct job gone = make_job("gone", "1");
     struct job again = make_job("kept", "1");
-    struct job stored, claimed;
+    static struct queue_lease claimed;
+    struct job stored;
     size_t count;
 
     assert_int_equal(put(queue, &kept, NOW, 0), STATUS_OK);
@@ -495,8 +503,8 @@ static void rollback_leaves_nothing(void **state)
     assert_int_equal(queue_claim(queue, NOW, LEASE, &claimed, 1, &count),
                      STATUS_OK);
     assert_int_equal(count, 1);
-    claimed.state = JOB_DONE;
-    assert_int_equal(queue_update(queue, &claimed), STATUS_OK);
+    claimed.job.state = JOB_DONE;
+    assert_int_equal(queue_update(queue, &claimed.job, NULL, NOW), STATUS_OK);
     assert_int_equal(queue_purge(queue, INT64_MAX, 10, &count), STATUS_OK);
     assert_int_equal(count, 1);
     queue_rollback(queue);
@@ -512,13 +520,14 @@ static void changes_need_a_transaction(void **state)
     int64_t id = put_new(queue, "event", NOW, LEASE);
     struct job job = get(queue, id);
     struct job other = make_job("other", "1");
+    static struct queue_lease lease;
     size_t count;
 
     assert_int_equal(queue_put(queue, &other, NOW, 0), STATUS_BUG);
-    assert_int_equal(queue_update(queue, &job), STATUS_BUG);
+    assert_int_equal(queue_update(queue, &job, NULL, NOW), STATUS_BUG);
     assert_int_equal(queue_extend(queue, &id, 1, NOW), STATUS_BUG);
     assert_int_equal(
-        queue_claim(queue, NOW + 2 * LEASE, LEASE, &job, 1, &count),
+        queue_claim(queue, NOW + 2 * LEASE, LEASE, &lease, 1, &count),
         STATUS_BUG);
     assert_int_equal(queue_reap(queue, NOW, &count), STATUS_BUG);
     assert_int_equal(queue_commit(queue), STATUS_BUG);
@@ -548,7 +557,7 @@ static void unsound_jobs_are_refused(void **state)
     assert_int_equal(queue_put(queue, &good, NOW, LEASE), STATUS_OK);
     bad = good;
     bad.last_status = STATUS__COUNT;
-    assert_int_equal(queue_update(queue, &bad), STATUS_BUG);
+    assert_int_equal(queue_update(queue, &bad, NULL, NOW), STATUS_BUG);
     commit(queue);
 }
 

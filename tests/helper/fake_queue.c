@@ -76,19 +76,21 @@ static enum status fake_put(struct queue *queue, struct job *job,
                                : queue_put(fake->inner, job, now_ms, lease_ms);
 }
 
-static enum status fake_update(struct queue *queue, const struct job *job)
+static enum status fake_update(struct queue *queue, struct job *job,
+                               const struct queue_extra *extra, int64_t now_ms)
 {
     struct fake_queue *fake = fake_of(queue);
     enum status status = fault_of(fake, FAKE_UPDATE);
 
-    return status != STATUS_OK ? status : queue_update(fake->inner, job);
+    return status != STATUS_OK ? status
+                               : queue_update(fake->inner, job, extra, now_ms);
 }
 
 static enum status fake_claim(struct queue *queue, int64_t now_ms,
-                              int64_t lease_ms, struct job *jobs, size_t max,
-                              size_t *count)
+                              int64_t lease_ms, struct queue_lease *leases,
+                              size_t max, size_t *count)
 {
-    return queue_claim(fake_of(queue)->inner, now_ms, lease_ms, jobs, max,
+    return queue_claim(fake_of(queue)->inner, now_ms, lease_ms, leases, max,
                        count);
 }
 
@@ -131,6 +133,45 @@ static enum status fake_stats(struct queue *queue, struct queue_stats *stats)
     return status;
 }
 
+static enum status fake_body_put(struct queue *queue, struct queue_body *body,
+                                 int64_t now_ms)
+{
+    struct fake_queue *fake = fake_of(queue);
+    enum status status = fault_of(fake, FAKE_BODY_PUT);
+
+    return status != STATUS_OK ? status
+                               : queue_body_put(fake->inner, body, now_ms);
+}
+
+static enum status fake_body_claim(struct queue *queue, int64_t now_ms,
+                                   int64_t lease_ms, struct queue_body **body)
+{
+    return queue_body_claim(fake_of(queue)->inner, now_ms, lease_ms, body);
+}
+
+static enum status fake_body_end(struct queue *queue, int64_t id,
+                                 enum queue_body_end end, int64_t due_ms,
+                                 const char *why)
+{
+    struct fake_queue *fake = fake_of(queue);
+    enum status status = fault_of(fake, FAKE_BODY_END);
+
+    return status != STATUS_OK
+               ? status
+               : queue_body_end(fake->inner, id, end, due_ms, why);
+}
+
+static enum status fake_body_next_due(struct queue *queue, int64_t *due_ms)
+{
+    struct fake_queue *fake = fake_of(queue);
+    enum status status;
+
+    pthread_mutex_lock(&fake->lock);
+    status = queue_body_next_due(fake->inner, due_ms);
+    pthread_mutex_unlock(&fake->lock);
+    return status;
+}
+
 static const struct queue_ops fake_ops = {
     .scheme = "fake",
     .begin = fake_begin,
@@ -144,6 +185,10 @@ static const struct queue_ops fake_ops = {
     .next_due = fake_next_due,
     .stats = fake_stats,
     .purge = fake_purge,
+    .body_put = fake_body_put,
+    .body_claim = fake_body_claim,
+    .body_end = fake_body_end,
+    .body_next_due = fake_body_next_due,
 };
 
 void fake_queue_open(struct fake_queue *fake)
@@ -198,7 +243,8 @@ void fake_queue_store(struct fake_queue *fake, struct job *job)
     assert_int_equal(queue_put(fake->inner, &row, wall_ms(), LEASE_MS),
                      STATUS_OK);
     job->id = row.id;
-    assert_int_equal(queue_update(fake->inner, job), STATUS_OK);
+    assert_int_equal(queue_update(fake->inner, job, NULL, wall_ms()),
+                     STATUS_OK);
     assert_int_equal(queue_commit(fake->inner), STATUS_OK);
     pthread_mutex_unlock(&fake->lock);
 }

@@ -16,7 +16,15 @@
 
 #include "queue.h"
 
-enum fake_call { FAKE_BEGIN, FAKE_PUT, FAKE_UPDATE, FAKE_COMMIT, FAKE__COUNT };
+enum fake_call {
+    FAKE_BEGIN,
+    FAKE_PUT,
+    FAKE_UPDATE,
+    FAKE_COMMIT,
+    FAKE_BODY_PUT,
+    FAKE_BODY_END,
+    FAKE__COUNT
+};
 
 struct fake_queue {
     struct queue base;

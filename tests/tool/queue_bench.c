@@ -109,7 +109,7 @@ static void put_one(struct acceptor *a, int i)
     (void)str_copy(job.reply_token, sizeof(job.reply_token),
                    "0123456789abcdef0123456789abcdef");
     status = a->queue != NULL ? put_alone(a->queue, &job)
-                              : queue_thread_put(a->qt, &job, 1, NULL);
+                              : queue_thread_put(a->qt, &job, 1, NULL, NULL);
     if (status == STATUS_OK) {
         uint64_t ack = atomic_fetch_add(&totals->acks, 1);
 

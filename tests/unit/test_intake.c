@@ -48,10 +48,12 @@ static struct bench bench;
 
 /* ---- fixture */
 
-static void on_claimed(void *arg, const struct job *job)
+static void on_claimed(void *arg, const struct queue_lease *leases,
+                       size_t count)
 {
     (void)arg;
-    (void)job;
+    (void)leases;
+    (void)count;
     fail(); /* there is no room */
 }
 

@@ -246,6 +246,13 @@ static void test_published_job_without_doubt(void **state)
 
 /* ---- the queue */
 
+static void hand_over(struct play *play, const struct job *job)
+{
+    const struct queue_lease lease = {.job = *job};
+
+    pipeline_take(play->pipeline, &lease, 1);
+}
+
 static void test_job_handed_over_twice(void **state)
 {
     struct play *play = *state;
@@ -257,8 +264,8 @@ static void test_job_handed_over_twice(void **state)
     job.attempts = 1;
     fake_queue_store(&play->queue, &job);
     play_start(play);
-    pipeline_take(play->pipeline, &job);
-    pipeline_take(play->pipeline, &job);
+    hand_over(play, &job);
+    hand_over(play, &job);
     assert_int_equal(pipeline_load(play->pipeline), 1);
     play_run_until(play, play_is_over);
     row = play_row(play, job.id);
@@ -403,7 +410,7 @@ static void test_drain_hands_back_what_is_slow(void **state)
     job.state = JOB_LEASED;
     job.attempts = 3;
     fake_queue_store(&play->queue, &job);
-    pipeline_take(play->pipeline, &job);
+    hand_over(play, &job);
     play_run_until(play, has_drained);
     assert_int_equal(play->idle, 1);
     row = play_row(play, 1);

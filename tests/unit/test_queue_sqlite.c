@@ -26,6 +26,7 @@
 
 #define NOW 1000000
 #define LEASE 5000
+#define LEASES QUEUE_LEASES_MAX(32)
 #define PATH_MAX_BYTES (TEST_DIR_MAX + 32)
 
 struct fixture {
@@ -103,10 +104,11 @@ static struct job put(struct queue *queue, int number, int64_t lease_ms)
 
 static enum status update(struct queue *queue, const struct job *job)
 {
+    struct job copy = *job;
     enum status status;
 
     assert_int_equal(queue_begin(queue), STATUS_OK);
-    status = queue_update(queue, job);
+    status = queue_update(queue, &copy, NULL, NOW);
     assert_int_equal(queue_commit(queue), STATUS_OK);
     return status;
 }
@@ -114,12 +116,17 @@ static enum status update(struct queue *queue, const struct job *job)
 static size_t claim(struct queue *queue, int64_t now_ms, struct job *jobs,
                     size_t max)
 {
+    static struct queue_lease leases[LEASES];
     size_t count;
 
     assert_int_equal(queue_begin(queue), STATUS_OK);
-    assert_int_equal(queue_claim(queue, now_ms, LEASE, jobs, max, &count),
+    assert_int_equal(queue_claim(queue, now_ms, LEASE, leases, max, &count),
                      STATUS_OK);
     assert_int_equal(queue_commit(queue), STATUS_OK);
+    for (size_t i = 0; i < count; i++) {
+        jobs[i] = leases[i].job;
+        free(leases[i].messages);
+    }
     return count;
 }
 
@@ -297,12 +304,12 @@ static void a_closed_owner_is_reaped(void **state)
 static void claim_and_die(void)
 {
     struct queue *queue;
-    struct job jobs[2];
+    static struct queue_lease leases[LEASES];
     size_t count;
 
     CHILD_CHECK(try_open(&queue) == STATUS_OK);
     CHILD_CHECK(queue_begin(queue) == STATUS_OK);
-    CHILD_CHECK(queue_claim(queue, NOW, LEASE, jobs, 2, &count) == STATUS_OK);
+    CHILD_CHECK(queue_claim(queue, NOW, LEASE, leases, 2, &count) == STATUS_OK);
     CHILD_CHECK(count == 2);
     CHILD_CHECK(queue_commit(queue) == STATUS_OK);
     (void)raise(SIGKILL);

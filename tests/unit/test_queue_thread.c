@@ -90,10 +90,10 @@ static enum status flaky_put(struct queue *queue, struct job *job,
 }
 
 static enum status flaky_claim(struct queue *queue, int64_t now_ms,
-                               int64_t lease_ms, struct job *jobs, size_t max,
-                               size_t *count)
+                               int64_t lease_ms, struct queue_lease *leases,
+                               size_t max, size_t *count)
 {
-    return queue_claim(flaky_of(queue)->inner, now_ms, lease_ms, jobs, max,
+    return queue_claim(flaky_of(queue)->inner, now_ms, lease_ms, leases, max,
                        count);
 }
 
@@ -104,13 +104,14 @@ static enum status flaky_extend(struct queue *queue, const int64_t *ids,
     return queue_extend(flaky_of(queue)->inner, ids, count, until_ms);
 }
 
-static enum status flaky_update(struct queue *queue, const struct job *job)
+static enum status flaky_update(struct queue *queue, struct job *job,
+                                const struct queue_extra *extra, int64_t now_ms)
 {
     struct flaky *f = flaky_of(queue);
 
     if (must_fail(&f->update_fails))
         return atomic_load(&f->failure);
-    return queue_update(f->inner, job);
+    return queue_update(f->inner, job, extra, now_ms);
 }
 
 static enum status flaky_reap(struct queue *queue, int64_t now_ms,
@@ -140,6 +141,34 @@ static enum status flaky_purge(struct queue *queue, int64_t before_ms,
     return queue_purge(flaky_of(queue)->inner, before_ms, max, count);
 }
 
+static enum status flaky_body_put(struct queue *queue, struct queue_body *body,
+                                  int64_t now_ms)
+{
+    return queue_body_put(flaky_of(queue)->inner, body, now_ms);
+}
+
+static enum status flaky_body_claim(struct queue *queue, int64_t now_ms,
+                                    int64_t lease_ms, struct queue_body **body)
+{
+    return queue_body_claim(flaky_of(queue)->inner, now_ms, lease_ms, body);
+}
+
+static enum status flaky_body_end(struct queue *queue, int64_t id,
+                                  enum queue_body_end end, int64_t due_ms,
+                                  const char *why)
+{
+    struct flaky *f = flaky_of(queue);
+
+    if (must_fail(&f->update_fails))
+        return atomic_load(&f->failure);
+    return queue_body_end(f->inner, id, end, due_ms, why);
+}
+
+static enum status flaky_body_next_due(struct queue *queue, int64_t *due_ms)
+{
+    return queue_body_next_due(flaky_of(queue)->inner, due_ms);
+}
+
 static const struct queue_ops flaky_ops = {
     .scheme = "flaky",
     .begin = flaky_begin,
@@ -153,6 +182,10 @@ static const struct queue_ops flaky_ops = {
     .next_due = flaky_next_due,
     .stats = flaky_stats,
     .purge = flaky_purge,
+    .body_put = flaky_body_put,
+    .body_claim = flaky_body_claim,
+    .body_end = flaky_body_end,
+    .body_next_due = flaky_body_next_due,
 };
 
 /* ---- fixture */
@@ -188,13 +221,17 @@ static struct queue *open_queue(void)
     return queue;
 }
 
-static void on_claimed(void *arg, const struct job *job)
+static void on_claimed(void *arg, const struct queue_lease *leases,
+                       size_t count)
 {
     struct bench *b = arg;
 
     pthread_mutex_lock(&b->lock);
-    if (b->seen_count < SEEN_MAX)
-        b->seen[b->seen_count++] = *job;
+    for (size_t i = 0; i < count; i++) {
+        free(leases[i].messages);
+        if (b->seen_count < SEEN_MAX)
+            b->seen[b->seen_count++] = leases[i].job;
+    }
     if (!b->loop_known || !pthread_equal(pthread_self(), b->loop_self))
         b->seen_elsewhere = true;
     pthread_mutex_unlock(&b->lock);
@@ -355,7 +392,7 @@ static enum status put_some(int first, size_t count)
     assert_true(count <= ARRAY_COUNT(jobs));
     for (size_t i = 0; i < count; i++)
         jobs[i] = make_job(first + (int)i);
-    return queue_thread_put(bench.qt, jobs, count, NULL);
+    return queue_thread_put(bench.qt, jobs, count, NULL, NULL);
 }
 
 /* What the store holds; the queue thread must be gone. */
@@ -451,14 +488,14 @@ static void duplicates_are_success_and_counted(void **state)
     size_t duplicates = 99;
 
     (void)state;
-    assert_int_equal(queue_thread_put(bench.qt, jobs, 3, &duplicates),
+    assert_int_equal(queue_thread_put(bench.qt, jobs, 3, NULL, &duplicates),
                      STATUS_OK);
     assert_int_equal(duplicates, 1);
     assert_int_equal(jobs[2].id, jobs[0].id);
-    assert_int_equal(queue_thread_put(bench.qt, jobs, 3, &duplicates),
+    assert_int_equal(queue_thread_put(bench.qt, jobs, 3, NULL, &duplicates),
                      STATUS_OK);
     assert_int_equal(duplicates, 3);
-    assert_int_equal(queue_thread_put(bench.qt, jobs, 0, &duplicates),
+    assert_int_equal(queue_thread_put(bench.qt, jobs, 0, NULL, &duplicates),
                      STATUS_OK);
     assert_int_equal(duplicates, 0);
 }
@@ -470,8 +507,9 @@ static void a_put_larger_than_a_batch_is_whole(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_COUNT(jobs); i++)
         jobs[i] = make_job((int)i);
-    assert_int_equal(queue_thread_put(bench.qt, jobs, ARRAY_COUNT(jobs), NULL),
-                     STATUS_OK);
+    assert_int_equal(
+        queue_thread_put(bench.qt, jobs, ARRAY_COUNT(jobs), NULL, NULL),
+        STATUS_OK);
     stop_threads();
     assert_int_equal(stored().ready, ARRAY_COUNT(jobs));
 }
