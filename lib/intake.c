@@ -19,7 +19,10 @@ static enum status verify(const struct config_channel *channel,
 static void fill_job(struct job *job, const struct config_channel *channel,
                      const struct webhook_event *event, int64_t now_ms)
 {
-    *job = (struct job){.source = event->source,
+    *job = (struct job){.kind = event->kind,
+                        .source = event->source,
+                        .set_index = event->set_index,
+                        .set_total = event->set_total,
                         .event_ms = event->timestamp_ms,
                         .received_ms = now_ms};
     /* Both sides have the same bounds: these cannot fail. */
@@ -29,6 +32,45 @@ static void fill_job(struct job *job, const struct config_channel *channel,
     (void)str_copy(job->reply_token, sizeof(job->reply_token),
                    event->reply_token);
     (void)str_copy(job->source_id, sizeof(job->source_id), event->source_id);
+    (void)str_copy(job->quote_token, sizeof(job->quote_token),
+                   event->quote_token);
+    (void)str_copy(job->read_token, sizeof(job->read_token), event->read_token);
+    (void)str_copy(job->set_id, sizeof(job->set_id), event->set_id);
+    (void)str_copy(job->external_url, sizeof(job->external_url),
+                   event->external_url);
+}
+
+/* What the channel's policy keeps out is as if it had not been wanted. */
+static bool is_allowed(const struct intake *intake,
+                       const struct config_channel *channel,
+                       const struct webhook_event *event)
+{
+    if (event->kind == JOB_EXTERNAL)
+        return channel->external != 0;
+    if (event->kind == JOB_FILE)
+        return channel->files != 0 &&
+               event->file_bytes <= intake->config->max_input_bytes;
+    return true;
+}
+
+static void drop_forbidden(const struct intake *intake,
+                           const struct config_channel *channel,
+                           struct webhook *webhook)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < webhook->count; i++) {
+        const struct webhook_event *event = &webhook->events[i];
+
+        if (is_allowed(intake, channel, event))
+            webhook->events[kept++] = *event;
+        else
+            LOG(DEBUG, "left_out", LOG_STR("job", event->message_id),
+                LOG_STR("channel", channel->name),
+                LOG_STR("kind", job_kind_name(event->kind)),
+                LOG_INT("bytes", event->file_bytes));
+    }
+    webhook->count = kept;
 }
 
 /* Returns when all events are durable. */
@@ -56,6 +98,7 @@ static void log_accepted(const struct config_channel *channel,
     for (size_t i = 0; i < webhook->count; i++)
         LOG(INFO, "accepted", LOG_STR("job", webhook->events[i].message_id),
             LOG_STR("channel", channel->name),
+            LOG_STR("kind", job_kind_name(webhook->events[i].kind)),
             LOG_INT("redelivery", webhook->events[i].redelivery),
             LOG_INT("events", webhook->total), LOG_INT("known", known),
             LOG_INT("ack_us", mono_us() - start_us));
@@ -113,6 +156,7 @@ enum status intake_accept(const struct intake *intake, const char *channel_name,
             LOG(WARN, "malformed_events", LOG_STR("channel", channel->name),
                 LOG_INT("malformed", webhook.malformed),
                 LOG_INT("events", webhook.total));
+        drop_forbidden(intake, channel, &webhook);
         status = accept_events(intake, channel, &webhook, start_us);
         webhook_release(&webhook);
     }

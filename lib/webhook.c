@@ -3,9 +3,9 @@
  * is filled while its members come in any order; when its object ends, it is
  * judged whole: kept, or counted and left out.
  *
- * The judgement is strict only about what darkroom will use: an image message
- * with a missing or over-long id is malformed; anything that is not an image
- * message of ours may look however it likes.
+ * The judgement is strict only about what darkroom cannot do without: a wanted
+ * event with a missing or over-long id is malformed, a quote token that is too
+ * long is none, and any other event may look however it likes.
  */
 #include "webhook.h"
 
@@ -23,6 +23,8 @@ struct draft {
     char user_id[SOURCE_ID_MAX + 1];
     char group_id[SOURCE_ID_MAX + 1];
     char room_id[SOURCE_ID_MAX + 1];
+    char unsent_id[MESSAGE_ID_MAX + 1];
+    int64_t set_index, set_total;
     bool oversize; /* an identifier did not fit */
 };
 
@@ -59,7 +61,8 @@ enum status webhook_verify(const char *const *secrets, size_t count,
 
 /* ---- filling the draft */
 
-/* Words that are compared with known ones: one that does not fit is unknown. */
+/* Words that are compared with known ones, and what is not needed: one that
+ * does not fit is unknown, or as good as missing. */
 static void take_word(const struct json_event *event, char *dst, size_t size)
 {
     (void)json_copy_str(event, dst, size);
@@ -73,6 +76,24 @@ static void take_id(struct draft *draft, const struct json_event *event,
 {
     if (event->kind == JSON_STR && !json_copy_str(event, dst, size))
         draft->oversize = true;
+}
+
+static void take_number(struct draft *draft, const struct json_event *event)
+{
+    const struct {
+        const char *path;
+        int64_t *dst;
+    } numbers[] = {
+        {"events.#.timestamp", &draft->event.timestamp_ms},
+        {"events.#.message.imageSet.index", &draft->set_index},
+        {"events.#.message.imageSet.total", &draft->set_total},
+        {"events.#.message.fileSize", &draft->event.file_bytes},
+    };
+
+    for (size_t i = 0; i < ARRAY_COUNT(numbers); i++) {
+        if (json_path_is(event, numbers[i].path))
+            *numbers[i].dst = event->num;
+    }
 }
 
 static void take_member(struct draft *draft, const struct json_event *event)
@@ -101,6 +122,15 @@ static void take_member(struct draft *draft, const struct json_event *event)
         {"events.#.message.id", e->message_id, sizeof(e->message_id), true},
         {"events.#.message.contentProvider.type", draft->provider,
          sizeof(draft->provider), false},
+        {"events.#.message.contentProvider.originalContentUrl", e->external_url,
+         sizeof(e->external_url), true},
+        {"events.#.message.quoteToken", e->quote_token, sizeof(e->quote_token),
+         false},
+        {"events.#.message.markAsReadToken", e->read_token,
+         sizeof(e->read_token), false},
+        {"events.#.message.imageSet.id", e->set_id, sizeof(e->set_id), false},
+        {"events.#.unsend.messageId", draft->unsent_id,
+         sizeof(draft->unsent_id), true},
     };
 
     for (size_t i = 0; i < ARRAY_COUNT(members); i++) {
@@ -112,8 +142,8 @@ static void take_member(struct draft *draft, const struct json_event *event)
             take_word(event, members[i].dst, members[i].size);
         return;
     }
-    if (json_path_is(event, "events.#.timestamp") && event->kind == JSON_INT)
-        e->timestamp_ms = event->num;
+    if (event->kind == JSON_INT)
+        take_number(draft, event);
     if (json_path_is(event, "events.#.deliveryContext.isRedelivery") &&
         event->kind == JSON_BOOL)
         e->redelivery = event->num != 0;
@@ -155,13 +185,58 @@ static void fill_source(struct draft *draft)
     (void)str_copy(e->source_id, sizeof(e->source_id), id);
 }
 
-/* Standby events have no reply token and must get no answer (1.6). */
-static bool is_wanted(const struct draft *draft)
+/* Old phones tell neither index nor total (2.1); what makes no sense is not
+ * used either: the picture is then answered by itself. */
+static void fill_set(struct draft *draft)
 {
-    return str_eq(draft->type, "message") &&
-           str_eq(draft->message_type, "image") &&
-           str_eq(draft->provider, "line") && !str_eq(draft->mode, "standby") &&
-           !is_dummy_token(draft->event.reply_token);
+    struct webhook_event *e = &draft->event;
+
+    if (e->set_id[0] == '\0' || draft->set_total < 1 ||
+        draft->set_total > SET_TOTAL_MAX || draft->set_index < 1 ||
+        draft->set_index > draft->set_total)
+        return;
+    e->set_index = (int32_t)draft->set_index;
+    e->set_total = (int32_t)draft->set_total;
+}
+
+/* Nobody is to answer these: the chat is another module's (1.6), or there is no
+ * chat. */
+static bool is_idle(const struct draft *draft)
+{
+    return str_eq(draft->mode, "standby") ||
+           is_dummy_token(draft->event.reply_token);
+}
+
+/* False: an event of no interest. */
+static bool kind_of(const struct draft *draft, enum job_kind *kind)
+{
+    bool is_message = str_eq(draft->type, "message");
+    bool is_image = is_message && str_eq(draft->message_type, "image");
+
+    if (str_eq(draft->type, "unsend"))
+        *kind = JOB_UNSEND;
+    else if (is_message && str_eq(draft->message_type, "file"))
+        *kind = JOB_FILE;
+    else if (is_image && str_eq(draft->provider, "line"))
+        *kind = JOB_IMAGE;
+    else if (is_image && str_eq(draft->provider, "external"))
+        *kind = JOB_EXTERNAL;
+    else
+        return false;
+    return true;
+}
+
+/* Has what its kind cannot do without. */
+static bool is_well_formed(const struct draft *draft)
+{
+    const struct webhook_event *e = &draft->event;
+
+    if (draft->oversize || e->event_id[0] == '\0' ||
+        !is_opaque_id(e->message_id))
+        return false;
+    if (e->kind == JOB_EXTERNAL && e->external_url[0] == '\0')
+        return false;
+    return e->kind == JOB_UNSEND || e->reply_token[0] != '\0';
 }
 
 static enum status append_event(struct parser *parser)
@@ -185,19 +260,29 @@ static enum status append_event(struct parser *parser)
 static enum status finish_event(struct parser *parser)
 {
     struct draft *draft = &parser->draft;
+    struct webhook_event *e = &draft->event;
 
     if (++parser->webhook->total > WEBHOOK_EVENTS_MAX)
         return STATUS_TOO_LARGE;
-    if (!is_wanted(draft))
+    if (!kind_of(draft, &e->kind))
         return STATUS_OK;
-    if (draft->oversize || draft->event.event_id[0] == '\0' ||
-        draft->event.reply_token[0] == '\0' ||
-        !is_opaque_id(draft->event.message_id)) {
+    /* What was taken back is removed, whoever owns the chat. */
+    if (e->kind == JOB_UNSEND) {
+        (void)str_copy(e->message_id, sizeof(e->message_id), draft->unsent_id);
+    } else if (is_idle(draft)) {
+        parser->webhook->idle++;
+        return STATUS_OK;
+    }
+    if (!is_well_formed(draft)) {
         parser->webhook->malformed++;
         return STATUS_OK;
     }
-    draft->event.kind = WEBHOOK_IMAGE;
+    if (e->kind != JOB_EXTERNAL)
+        e->external_url[0] = '\0';
+    if (e->file_bytes < 0)
+        e->file_bytes = -1;
     fill_source(draft);
+    fill_set(draft);
     return append_event(parser);
 }
 
@@ -216,7 +301,7 @@ static enum status on_json(void *arg, const struct json_event *event)
         return STATUS_OK;
     if (json_path_is(event, "events.#")) {
         if (event->kind == JSON_OBJECT_BEGIN)
-            parser->draft = (struct draft){0};
+            parser->draft = (struct draft){.event.file_bytes = -1};
         return event->kind == JSON_OBJECT_END ? finish_event(parser)
                                               : STATUS_OK;
     }

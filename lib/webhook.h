@@ -8,26 +8,32 @@
  *
  * Unknown fields, event types and enum values, any order and white space are
  * tolerated (line-platform 1.1); events of no interest are counted and left
- * out. Safe from any thread.
+ * out. Wanted are image messages, files (what is in them is for the decoder to
+ * say, never the name), and unsends. Which of them a channel answers is its
+ * policy (intake.h). Safe from any thread.
  */
 #ifndef DARKROOM_WEBHOOK_H
 #define DARKROOM_WEBHOOK_H
 
 #include "job.h"
 
-enum webhook_event_kind {
-    WEBHOOK_IMAGE, /* line-platform 2.1 with contentProvider.type "line" */
-};
-
 struct webhook_event {
-    enum webhook_event_kind kind;
+    enum job_kind kind;
     bool redelivery;
     char event_id[EVENT_ID_MAX + 1];
-    char message_id[MESSAGE_ID_MAX + 1]; /* [0-9A-Za-z_-]+ */
-    char reply_token[REPLY_TOKEN_MAX + 1];
+    char message_id[MESSAGE_ID_MAX + 1];   /* [0-9A-Za-z_-]+ */
+    char reply_token[REPLY_TOKEN_MAX + 1]; /* "" of JOB_UNSEND */
     enum job_source source;
     char source_id[SOURCE_ID_MAX + 1];
     int64_t timestamp_ms;
+    /* What may be missing is "" or 0 then; so is what is too long for us: it
+     * is a comfort, and the picture can be answered without. */
+    char quote_token[QUOTE_TOKEN_MAX + 1];
+    char read_token[QUOTE_TOKEN_MAX + 1];
+    char set_id[SET_ID_MAX + 1];
+    int32_t set_index, set_total;            /* from 1; both known or both 0 */
+    char external_url[EXTERNAL_URL_MAX + 1]; /* of JOB_EXTERNAL, else "" */
+    int64_t file_bytes; /* of JOB_FILE, as LINE says; -1: not told */
 };
 
 struct webhook {
@@ -35,6 +41,7 @@ struct webhook {
     struct webhook_event *events; /* the wanted ones, in order */
     size_t count;
     size_t malformed; /* wanted, but without the ids they need: left out */
+    size_t idle;      /* standby, Verify's dummies: nobody is to answer them */
     size_t total;     /* events in the body, wanted or not */
 };
 

@@ -200,6 +200,12 @@ static void test_several_events(void **state)
     assert_string_equal(first.reply_token, "b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1");
     assert_string_equal(second.message_id, "600000000000000011");
     assert_string_equal(second.reply_token, "b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2");
+    assert_int_equal(first.set_index, 2);
+    assert_int_equal(second.set_index, 1);
+    assert_int_equal(second.set_total, 2);
+    assert_string_equal(first.set_id, second.set_id);
+    assert_string_equal(second.quote_token, "qT_0011");
+    assert_string_equal(second.read_token, "mT_0011");
 }
 
 static void test_picture_in_a_group(void **state)
@@ -221,12 +227,61 @@ static void test_picture_in_a_group(void **state)
 
 static void test_nothing_wanted(void **state)
 {
-    static const char *const names[] = {"W1", "W5", "W6", "W7", "W8", "W9"};
+    static const char *const names[] = {"W1", "W8", "W9"};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_COUNT(names); i++)
         assert_int_equal(accept_vector(names[i]), STATUS_OK);
     assert_rows(0);
+}
+
+static void test_unsend(void **state)
+{
+    struct job row;
+
+    (void)state;
+    assert_int_equal(accept_vector("W6"), STATUS_OK);
+    assert_rows(1);
+    row = row_of(1);
+    assert_int_equal(row.kind, JOB_UNSEND);
+    assert_string_equal(row.message_id, "600000000000000001");
+    assert_string_equal(row.reply_token, "");
+}
+
+static void test_external_image(void **state)
+{
+    struct job row;
+
+    (void)state;
+    assert_int_equal(accept_vector("W5"), STATUS_OK);
+    assert_rows(0); /* the safe default (line-platform 3.4) */
+    bench.channels[0].external = 1;
+    assert_int_equal(accept_vector("W5"), STATUS_OK);
+    assert_rows(1);
+    row = row_of(1);
+    assert_int_equal(row.kind, JOB_EXTERNAL);
+    assert_string_equal(row.external_url, "https://img.example.com/o.jpg");
+    assert_string_equal(row.quote_token, "qT_0021");
+}
+
+static void test_file(void **state)
+{
+    struct job row;
+
+    (void)state;
+    bench.config.max_input_bytes = 734211;
+    assert_int_equal(accept_vector("W7"), STATUS_OK);
+    assert_rows(0);
+    bench.channels[0].files = 1;
+    bench.config.max_input_bytes--;
+    assert_int_equal(accept_vector("W7"), STATUS_OK);
+    assert_rows(0); /* larger than what would be decoded */
+    bench.config.max_input_bytes++;
+    assert_int_equal(accept_vector("W7"), STATUS_OK);
+    assert_rows(1);
+    row = row_of(1);
+    assert_int_equal(row.kind, JOB_FILE);
+    assert_string_equal(row.read_token, "mT_0031");
 }
 
 /* Nothing is asked of disk and queue for a webhook without work. */
@@ -455,6 +510,9 @@ int main(void)
         cmocka_unit_test(test_several_events),
         cmocka_unit_test(test_picture_in_a_group),
         cmocka_unit_test(test_nothing_wanted),
+        cmocka_unit_test(test_unsend),
+        cmocka_unit_test(test_external_image),
+        cmocka_unit_test(test_file),
         cmocka_unit_test(test_nothing_wanted_and_no_space),
         cmocka_unit_test(test_repeated_event),
         cmocka_unit_test(test_same_event_twice_in_a_body),
