@@ -173,6 +173,11 @@ static enum status build_engine(struct worker *worker)
         .user_agent = "darkroom/" DARKROOM_VERSION,
         .ca_file = config->ca_file[0] != '\0' ? config->ca_file : NULL,
     };
+    struct line_api_options line = {
+        .api_url = config->api_url,
+        .data_api_url = config->data_api_url,
+        .state_dir = config->state_dir,
+    };
     enum status status = loop_new(&worker->loop);
 
     (void)str_copy(worker->why, sizeof(worker->why), "engine");
@@ -180,9 +185,11 @@ static enum status build_engine(struct worker *worker)
         status = offload_new(&worker->offload, worker->loop, OFFLOAD_THREADS);
     if (status == STATUS_OK)
         status = http_new(&worker->http, worker->loop, &http);
+    line.loop = worker->loop;
+    line.http = worker->http;
+    line.offload = worker->offload;
     if (status == STATUS_OK)
-        status = line_api_new(&worker->line, worker->http, config->api_url,
-                              config->data_api_url);
+        status = line_api_new(&worker->line, &line);
     if (status == STATUS_OK)
         status = build_lab(worker);
     return status;
@@ -421,10 +428,10 @@ static void stop(struct worker *worker)
     stop_engine(worker);
     queue_thread_free(worker->queue_thread);
     pipeline_free(worker->pipeline);
+    offload_free(worker->offload);
     line_api_free(worker->line);
     http_free(worker->http);
     lab_free(worker->lab);
-    offload_free(worker->offload);
     loop_free(worker->loop);
     queue_close(worker->queue);
     store_close(worker->store);

@@ -88,6 +88,14 @@
 #define HTTP_HEAD_MAX_BYTES (64 * 1024) /* of an answer, trailers too */
 #define HTTP_SPARE_HANDLES_MAX 64       /* curl handles kept for use again */
 
+/* ---- LINE's API */
+#define LINE_POOL_SHARE 8 /* workers that may use a channel at full speed */
+#define LINE_TOKEN_MARGIN_MS 20000    /* left of a token that is still used */
+#define LINE_TOKEN_RENEW_MS 120000    /* left of it when it is renewed */
+#define LINE_TOKEN_RENEW_MIN_MS 1000  /* from one attempt to the next */
+#define LINE_TOKEN_LOCK_WAIT_MS 15000 /* above HTTP_API_TIMEOUT_MS */
+#define LINE_TOKEN_LOCK_POLL_MS 50
+
 /* ---- pictures */
 #define IMAGE_INPUT_MAX_BYTES 52428800 /* 50 MB */
 #define IMAGE_PIXELS_MAX 100000000     /* 100 MP */

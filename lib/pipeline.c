@@ -22,6 +22,7 @@
 #include "pipeline.h"
 
 #include "crypto.h"
+#include "line_message.h"
 #include "log.h"
 
 #define FETCH_TIMEOUT_MIN_MS 5000
@@ -414,9 +415,9 @@ static void on_content_head(void *arg, int64_t content_length)
 
 static enum status start_fetching(struct task *task)
 {
-    const struct config_channel *channel = channel_of(task);
     int64_t left_ms = job_deadline_ms(&task->job) - wall_ms();
     struct line_content_request request = {
+        .channel = channel_of(task),
         .message_id = task->job.message_id,
         .timeout_ms = int64_max(FETCH_TIMEOUT_MIN_MS,
                                 int64_min(left_ms, HTTP_CONTENT_TIMEOUT_MS)),
@@ -427,7 +428,6 @@ static enum status start_fetching(struct task *task)
         .on_done = on_content_done,
     };
 
-    request.access_token = channel->access_token;
     return line_content_get(task->pipeline->parts.line, &request, &task->call);
 }
 
@@ -587,29 +587,49 @@ static void on_reply_done(void *arg, const struct line_outcome *outcome)
         end_dead(task, status, outcome->detail);
 }
 
-static void enter_replying(struct task *task)
+static enum status write_image(const struct task *task, struct buf *buf)
 {
-    const struct pipeline_parts *parts = &task->pipeline->parts;
-    const struct config_channel *channel = channel_of(task);
+    const struct config *config = task->pipeline->parts.config;
     char original[CONFIG_VALUE_MAX + JOB_FILE_NAME_MAX + 16];
     char preview[CONFIG_VALUE_MAX + JOB_FILE_NAME_MAX + 16];
+    struct line_messages messages;
+
+    (void)snprintf(original, sizeof(original), "%s/static/%s",
+                   config->public_url, task->job.original_name);
+    (void)snprintf(preview, sizeof(preview), "%s/static/%s", config->public_url,
+                   task->job.preview_name);
+    line_message_begin(&messages, buf);
+    line_message_image(&messages, original, preview, NULL);
+    return line_message_end(&messages);
+}
+
+static enum status start_replying(struct task *task)
+{
     struct line_reply_request request = {
+        .channel = channel_of(task),
         .reply_token = task->job.reply_token,
-        .original_url = original,
-        .preview_url = preview,
         .timeout_ms = HTTP_API_TIMEOUT_MS,
         .arg = task,
         .on_done = on_reply_done,
     };
+    struct buf messages;
     enum status status;
 
-    (void)snprintf(original, sizeof(original), "%s/static/%s",
-                   parts->config->public_url, task->job.original_name);
-    (void)snprintf(preview, sizeof(preview), "%s/static/%s",
-                   parts->config->public_url, task->job.preview_name);
+    buf_init(&messages, MESSAGES_MAX_BYTES);
+    status = write_image(task, &messages);
+    request.messages = buf_str(&messages);
+    request.messages_len = messages.len;
     task->posted_ms = wall_ms();
-    request.access_token = channel->access_token;
-    status = line_reply_image(parts->line, &request, &task->call);
+    if (status == STATUS_OK)
+        status = line_reply(task->pipeline->parts.line, &request, &task->call);
+    buf_release(&messages);
+    return status;
+}
+
+static void enter_replying(struct task *task)
+{
+    enum status status = start_replying(task);
+
     if (status != STATUS_OK) {
         task->job.reply_in_doubt = task->doubted_before;
         fail(task, status, 0, "cannot start");

@@ -130,7 +130,11 @@ static void open_engine(struct play *play)
 {
     struct lab_options lab = {.labs = 1, .spill_dir = play->dir};
     struct http_options http = {.user_agent = "test"};
-    const char *url = line_double_url(play->line);
+    struct line_api_options line = {
+        .api_url = line_double_url(play->line),
+        .data_api_url = line_double_url(play->line),
+        .state_dir = play->dir,
+    };
 
     assert_int_equal(lab_keeper_spawn(play->lab_program, &lab.keeper),
                      STATUS_OK);
@@ -139,7 +143,10 @@ static void open_engine(struct play *play)
     assert_int_equal(lab_new(&play->lab, play->loop, &lab), STATUS_OK);
     assert_int_equal(offload_new(&play->offload, play->loop, 2), STATUS_OK);
     assert_int_equal(http_new(&play->http, play->loop, &http), STATUS_OK);
-    assert_int_equal(line_api_new(&play->api, play->http, url, url), STATUS_OK);
+    line.loop = play->loop;
+    line.http = play->http;
+    line.offload = play->offload;
+    assert_int_equal(line_api_new(&play->api, &line), STATUS_OK);
 }
 
 static void open_pipeline(struct play *play)
@@ -194,10 +201,10 @@ int play_tear_down(void **state)
     line_double_stop(play->line);
     queue_thread_free(play->queue_thread);
     pipeline_free(play->pipeline);
+    offload_free(play->offload);
     line_api_free(play->api);
     http_free(play->http);
     lab_free(play->lab);
-    offload_free(play->offload);
     loop_free(play->loop);
     fake_queue_close(&play->queue);
     store_close(play->store);

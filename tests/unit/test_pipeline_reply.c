@@ -64,7 +64,8 @@ static void test_reply_token_is_over(void **state)
     play_script(play, PLAY_REPLY, PLAY_ANSWERS(REFUSED_AS_USED));
     row = play_one(play, play_job(1));
     play_assert_dead(&row, STATUS_TOKEN_EXPIRED,
-                     "reply token expired or used: HTTP 400");
+                     "reply token expired or used: HTTP 400: "
+                     "Invalid reply token");
     assert_int_equal(row.stage, JOB_STAGE_REPLY);
     assert_false(row.reply_in_doubt);
     play_assert_requests(play, 1, 1);
@@ -81,7 +82,8 @@ static void test_reply_token_is_over_at_the_second_try(void **state)
                 PLAY_ANSWERS({.status = 429}, REFUSED_AS_USED));
     row = play_one(play, play_job(1));
     play_assert_dead(&row, STATUS_TOKEN_EXPIRED,
-                     "reply token expired or used: HTTP 400");
+                     "reply token expired or used: HTTP 400: "
+                     "Invalid reply token");
     play_assert_requests(play, 1, 2);
 }
 
@@ -141,7 +143,9 @@ static void test_reply_is_refused(void **state)
                               .body = bad_message,
                               .len = sizeof(bad_message) - 1}));
     row = play_one(play, play_job(1));
-    play_assert_dead(&row, STATUS_REFUSED, "refused by the server: HTTP 400");
+    play_assert_dead(&row, STATUS_REFUSED,
+                     "refused by the server: HTTP 400: "
+                     "The request body has 1 error(s), messages[0]");
     play_assert_requests(play, 1, 1);
 }
 
@@ -157,7 +161,8 @@ static void test_refusal_in_the_last_moment_is_no_delivery(void **state)
     play_script(play, PLAY_REPLY, PLAY_ANSWERS(REFUSED_AS_USED));
     row = play_one(play, job);
     play_assert_dead(&row, STATUS_TOKEN_EXPIRED,
-                     "reply token expired or used: HTTP 400");
+                     "reply token expired or used: HTTP 400: "
+                     "Invalid reply token");
     assert_true(row.reply_in_doubt);
 }
 
@@ -241,7 +246,8 @@ static void test_published_job_without_doubt(void **state)
     play_script(play, PLAY_REPLY, PLAY_ANSWERS(REFUSED_AS_USED));
     row = play_one(play, published_job());
     play_assert_dead(&row, STATUS_TOKEN_EXPIRED,
-                     "reply token expired or used: HTTP 400");
+                     "reply token expired or used: HTTP 400: "
+                     "Invalid reply token");
 }
 
 /* ---- the queue */

@@ -1,5 +1,6 @@
 /*
- * line_api: the decision tables of line-platform 3.4 and 4.1, row by row.
+ * line_judge: the decision tables of line-platform 3.4, 4.1 and 4.2, row by
+ * row.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,7 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "line_api.h"
+#include "line_judge.h"
 
 static struct http_result result_of(enum status status, int http_status,
                                     int64_t body_bytes)
@@ -42,7 +43,7 @@ static void test_content_table(void **state)
         {STATUS_OK, 302, 0, STATUS_REFUSED},
         {STATUS_OK, 400, 9, STATUS_REFUSED},
         {STATUS_OK, 401, 9, STATUS_UNAUTHORIZED},
-        {STATUS_OK, 403, 9, STATUS_UNAUTHORIZED},
+        {STATUS_OK, 403, 9, STATUS_REFUSED},
         {STATUS_OK, 404, 9, STATUS_NOT_FOUND},
         {STATUS_CUT, 404, 9, STATUS_NOT_FOUND},
         {STATUS_OK, 410, 9, STATUS_GONE},
@@ -59,7 +60,7 @@ static void test_content_table(void **state)
             rows[i].transport, rows[i].http_status, rows[i].body_bytes);
         struct line_outcome outcome;
 
-        line_judge_content(&result, &outcome);
+        line_judge_content(&result, "", 0, &outcome);
         assert_int_equal(outcome.status, rows[i].expected);
         assert_false(outcome.in_doubt);
         assert_string_equal(outcome.request_id, "r-1");
@@ -132,11 +133,11 @@ static void test_retry_after(void **state)
 
     (void)state;
     result.head.retry_after_s = 7;
-    line_judge_content(&result, &outcome);
+    line_judge_content(&result, "", 0, &outcome);
     assert_int_equal(outcome.retry_after_ms, 7000);
     assert_string_equal(outcome.detail, "HTTP 429");
     result.head.retry_after_s = INT64_MAX;
-    line_judge_content(&result, &outcome);
+    line_judge_content(&result, "", 0, &outcome);
     assert_int_equal(outcome.retry_after_ms, 3600000);
 }
 
