@@ -19,6 +19,8 @@
  */
 #include "http.h"
 
+#include "address.h"
+
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <sys/epoll.h>
@@ -33,12 +35,16 @@ enum transfer_state { STARTING, RUNNING, PAUSED, RESUMING, CANCELLED };
 TAILQ_HEAD(transfer_list, http_transfer);
 
 /*
- * Two multi handles, because curl's cap on connections per host is one number.
+ * Several multi handles, because curl's cap on connections per host is one
+ * number.
  * HTTP/2 needs it: without, 300 transfers made 201 connections
  * (architecture-study 5). Over plain HTTP, which never multiplexes, it would
  * let eight slow transfers block all others. For the same reason PIPEWAIT (wait
  * for a connection to prove that it multiplexes) is for TLS alone: curl 7.88
  * finds out about plain HTTP only when its first transfer ends.
+ *
+ * And because connections are kept by a multi handle: in the one for strangers'
+ * URLs each was opened to a public address.
  */
 struct lane {
     struct http *http;
@@ -54,6 +60,8 @@ struct http {
     int64_t window_ms; /* over which low speed is measured */
     struct lane tls;
     struct lane plain;
+    struct lane strangers;   /* public_only */
+    bool loopback_is_public; /* for tests */
     struct loop_timer work_timer;
     struct transfer_list quiet; /* every transfer is on one of these lists */
     struct transfer_list todo;
@@ -71,6 +79,8 @@ struct http_transfer {
     CURL *easy;
     struct curl_slist *headers;
     bool is_post;
+    bool address_opened;  /* public_only: an address was let through, */
+    bool address_refused; /* or was not */
 
     void *arg;
     void (*on_head)(void *arg, const struct http_head *head);
@@ -89,12 +99,6 @@ struct http_transfer {
     bool head_seen;            /* result.head is complete */
     struct http_result result; /* status: our own verdict, OK if none */
     char error[CURL_ERROR_SIZE];
-};
-
-/* What of a URL decides how it is fetched. */
-struct target {
-    bool tls;
-    bool loopback;
 };
 
 /* ---- the todo list */
@@ -171,6 +175,8 @@ static enum status status_of(const struct http_transfer *t, CURLcode code)
         return t->result.status;
     if (code == CURLE_OUT_OF_MEMORY)
         return STATUS_NO_MEMORY;
+    if (t->address_refused && !t->address_opened)
+        return STATUS_ADDRESS_REFUSED;
     return t->head_seen ? STATUS_CUT : STATUS_NETWORK;
 }
 
@@ -272,6 +278,25 @@ static int on_connected(void *arg, char *remote_ip, char *local_ip,
     if (!t->is_post)
         window_open(t);
     return CURL_PREREQFUNC_OK;
+}
+
+/* In place of curl's own socket(), for each address that it tries. What is
+ * refused here is not even knocked at. */
+static curl_socket_t on_open_socket(void *arg, curlsocktype purpose,
+                                    struct curl_sockaddr *address)
+{
+    struct http_transfer *t = arg;
+
+    (void)purpose;
+    if (!address_is_public(&address->addr, address->addrlen) &&
+        !(t->http->loopback_is_public &&
+          address_is_loopback(&address->addr, address->addrlen))) {
+        t->address_refused = true;
+        return CURL_SOCKET_BAD;
+    }
+    t->address_opened = true;
+    return socket(address->family, address->socktype | SOCK_CLOEXEC,
+                  address->protocol);
 }
 
 /* The value of a header of the last answer, or NULL. */
@@ -548,25 +573,44 @@ static bool is_loopback(const char *host)
            ntohl(address.s_addr) >> 24 == 127;
 }
 
-static enum status parse_url(const char *url, struct target *target)
+static bool url_has(CURLU *parsed, CURLUPart part)
+{
+    char *text = NULL;
+    bool has = curl_url_get(parsed, part, &text, 0) == CURLUE_OK;
+
+    curl_free(text);
+    return has;
+}
+
+enum status http_url_read(const char *url, struct http_url *out)
 {
     CURLU *parsed = curl_url();
     enum status status = STATUS_BAD_INPUT;
-    char *scheme = NULL, *host = NULL;
+    char *scheme = NULL, *host = NULL, *port = NULL;
+    int64_t number;
 
     if (parsed == NULL)
         return STATUS_NO_MEMORY;
     if (curl_url_set(parsed, CURLUPART_URL, url, 0) != CURLUE_OK ||
         curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-        curl_url_get(parsed, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+        curl_url_get(parsed, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
+        curl_url_get(parsed, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) !=
+            CURLUE_OK ||
+        !str_to_int64(port, 0, UINT16_MAX, &number))
         goto out;
-    target->tls = str_eq(scheme, "https");
-    target->loopback = is_loopback(host);
-    if (target->tls || str_eq(scheme, "http"))
+    *out = (struct http_url){
+        .tls = str_eq(scheme, "https"),
+        .credentials = url_has(parsed, CURLUPART_USER) ||
+                       url_has(parsed, CURLUPART_PASSWORD),
+        .loopback = is_loopback(host),
+        .port = (int)number,
+    };
+    if (out->tls || str_eq(scheme, "http"))
         status = STATUS_OK;
 out:
     curl_free(scheme);
     curl_free(host);
+    curl_free(port);
     curl_url_cleanup(parsed);
     return status;
 }
@@ -599,7 +643,7 @@ static enum status copy_headers(struct http_transfer *t,
  * when its transfer ends, where curl would wait for it and the loop with it.
  */
 static bool set_transport(const struct http_transfer *t,
-                          const struct target *target)
+                          const struct http_url *url)
 {
     const struct http *http = t->http;
     CURL *e = t->easy;
@@ -608,7 +652,7 @@ static bool set_transport(const struct http_transfer *t,
            SET(e, CURLOPT_PROTOCOLS_STR, "http,https") &&
            SET(e, CURLOPT_FOLLOWLOCATION, 0L) &&
            SET(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS) &&
-           SET(e, CURLOPT_PIPEWAIT, target->tls ? 1L : 0L) &&
+           SET(e, CURLOPT_PIPEWAIT, url->tls ? 1L : 0L) &&
            SET(e, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_TIMEOUT_MS) &&
            SET(e, CURLOPT_BUFFERSIZE, (long)HTTP_BUFFER_BYTES) &&
            SET(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) &&
@@ -616,9 +660,16 @@ static bool set_transport(const struct http_transfer *t,
            SET(e, CURLOPT_SSL_VERIFYHOST, 2L) &&
            (http->ca_file == NULL || SET(e, CURLOPT_CAINFO, http->ca_file)) &&
            (!http->bundle_only || SET(e, CURLOPT_CAPATH, NULL)) &&
-           (!target->loopback || SET(e, CURLOPT_PROXY, "")) &&
+           (!url->loopback || SET(e, CURLOPT_PROXY, "")) &&
            SET(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L) &&
            SET(e, CURLOPT_USERAGENT, http->user_agent);
+}
+
+static bool set_public_only(struct http_transfer *t)
+{
+    return SET(t->easy, CURLOPT_PROXY, "") &&
+           SET(t->easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket) &&
+           SET(t->easy, CURLOPT_OPENSOCKETDATA, t);
 }
 
 static bool set_request(struct http_transfer *t,
@@ -668,19 +719,23 @@ static struct http_transfer *transfer_new(struct http *http,
 static enum status prepare(struct http_transfer *t,
                            const struct http_request *request)
 {
-    struct target target = {false, false};
-    enum status status = parse_url(request->url, &target);
+    struct http *http = t->http;
+    struct http_url url;
+    enum status status = http_url_read(request->url, &url);
 
     if (status == STATUS_OK)
         status = copy_headers(t, request->headers);
     if (status != STATUS_OK)
         return status;
-    t->lane = target.tls ? &t->http->tls : &t->http->plain;
-    t->easy = take_easy(t->http);
-    if (t->easy == NULL || !set_transport(t, &target) ||
-        !set_request(t, request))
+    t->lane = url.tls ? &http->tls : &http->plain;
+    if (request->public_only)
+        t->lane = &http->strangers;
+    t->easy = take_easy(http);
+    if (t->easy == NULL || !set_transport(t, &url) ||
+        !set_request(t, request) ||
+        (request->public_only && !set_public_only(t)))
         return STATUS_NO_MEMORY;
-    return loop_timer_set(t->http->loop, &t->watchdog, t->deadline_ms);
+    return loop_timer_set(http->loop, &t->watchdog, t->deadline_ms);
 }
 
 enum status http_start(struct http *http, const struct http_request *request,
@@ -773,6 +828,8 @@ static enum status init(struct http *http, const struct http_options *options)
         status = lane_init(&http->tls, http, HTTP_CONNECTIONS_PER_HOST);
     if (status == STATUS_OK)
         status = lane_init(&http->plain, http, 0);
+    if (status == STATUS_OK)
+        status = lane_init(&http->strangers, http, HTTP_CONNECTIONS_PER_HOST);
     return status;
 }
 
@@ -795,6 +852,8 @@ enum status http_new(struct http **out, struct loop *loop,
                           : HTTP_LOW_SPEED_SECONDS * 1000;
     http->tls.http = http;
     http->plain.http = http;
+    http->strangers.http = http;
+    http->loopback_is_public = options->loopback_is_public;
     TAILQ_INIT(&http->quiet);
     TAILQ_INIT(&http->todo);
     loop_timer_init(&http->work_timer, work, http);
@@ -822,6 +881,7 @@ void http_free(struct http *http)
         curl_easy_cleanup(http->spare[--http->spare_count]);
     lane_release(&http->tls);
     lane_release(&http->plain);
+    lane_release(&http->strangers);
     loop_timer_cancel(http->loop, &http->work_timer);
     free(http->user_agent);
     free(http->ca_file);

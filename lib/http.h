@@ -14,6 +14,11 @@
  * verified. A proxy is taken from the environment (https_proxy, no_proxy), but
  * never for loopback addresses.
  *
+ * A request with `public_only` is for a URL that a stranger chose: it connects
+ * to public addresses alone (address.h), which is looked at when a socket is
+ * opened, after the name was looked up for the last time. It uses no proxy, and
+ * no connection of requests without this rule.
+ *
  * The process must ignore SIGPIPE.
  *
  * Rules for callbacks: bytes are borrowed for the call; a callback may start,
@@ -63,6 +68,7 @@ enum http_body_answer {
  *              pause brought less than HTTP_LOW_SPEED_BYTES per second. For a
  *              POST that counts from the head of the answer.
  *   NETWORK    no connection, TLS failure, protocol error
+ *   ADDRESS_REFUSED  public_only, and no address of the host is public
  *   NO_MEMORY
  */
 struct http_result {
@@ -82,6 +88,7 @@ struct http_request {
     const char *const *headers; /* "Name: value" lines, NULL-terminated */
     const char *body;           /* POST; copied by http_start() */
     size_t body_len;
+    bool public_only;   /* see above */
     int64_t timeout_ms; /* whole transfer */
     int64_t max_bytes;  /* of the body, whatever the length header says */
     void *arg;
@@ -95,6 +102,15 @@ struct http_options {
     const char *user_agent;
     const char *ca_file; /* PEM, trusted alone, or NULL for the system's */
     int64_t low_speed_window_ms; /* 0 for HTTP_LOW_SPEED_SECONDS */
+    bool loopback_is_public;     /* for tests: what public_only lets through */
+};
+
+/* What a URL says about where it leads, as the requests read it. */
+struct http_url {
+    bool tls;         /* https, else http */
+    bool credentials; /* it holds a user's name or password */
+    bool loopback;    /* the host is this machine, by its usual names */
+    int port;         /* given, or that of the scheme */
 };
 
 /* `loop` outlives it. The strings in options are copied. */
@@ -104,6 +120,9 @@ enum status http_new(struct http **out, struct loop *loop,
 /* Cancels what is under way (no callbacks) and closes all connections. Not from
  * inside a callback of a transfer. */
 void http_free(struct http *http);
+
+/* BAD_INPUT: no http(s) URL. */
+enum status http_url_read(const char *url, struct http_url *out) MUST_CHECK;
 
 /* Nothing of `request` is kept but arg and the callbacks. Callbacks never run
  * from inside http_start(). On failure none comes: BAD_INPUT for a URL that is
