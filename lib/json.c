@@ -15,6 +15,7 @@
 struct reader {
     json_event_fn *fn;
     void *arg;
+    yajl_handle handle;
     enum status status;
     size_t depth;                  /* steps in path */
     bool in_array[JSON_DEPTH_MAX]; /* of the same step */
@@ -32,6 +33,7 @@ static int emit(struct reader *reader, struct json_event *event)
 {
     event->path = reader->path;
     event->depth = reader->depth;
+    event->offset = yajl_get_bytes_consumed(reader->handle);
     reader->status = reader->fn(reader->arg, event);
     return reader->status == STATUS_OK;
 }
@@ -154,6 +156,7 @@ enum status json_read(const void *bytes, size_t len, json_event_fn *fn,
 
     if (handle == NULL)
         return STATUS_NO_MEMORY;
+    reader.handle = handle;
     result = yajl_parse(handle, bytes, len);
     if (result == yajl_status_ok)
         result = yajl_complete_parse(handle);

@@ -55,7 +55,8 @@ struct json_event {
     size_t depth;    /* steps in path; 0 for the root value */
     const char *str; /* JSON_STR and JSON_NUMBER; not terminated */
     size_t len;
-    int64_t num; /* JSON_INT, JSON_BOOL */
+    int64_t num;   /* JSON_INT, JSON_BOOL */
+    size_t offset; /* *_BEGIN, *_END: of the byte after the bracket */
 };
 
 /* Anything but STATUS_OK stops the reading, which then returns it. */
