@@ -87,6 +87,17 @@
 #define HTTP_BUFFER_BYTES (16 * 1024)
 #define HTTP_HEAD_MAX_BYTES (64 * 1024) /* of an answer, trailers too */
 #define HTTP_SPARE_HANDLES_MAX 64       /* curl handles kept for use again */
+#define RETRY_AFTER_MAX_S 3600          /* a stranger's wish, at most */
+
+/* ---- the bot behind, and what makes its answers */
+#define FORWARD_TIMEOUT_MS 10000             /* of one try */
+#define FORWARD_LIFE_MS (20 * 60 * 1000)     /* of a body, from its webhook */
+#define FORWARD_RETRY_MAX_MS (60 * 1000)     /* between two tries */
+#define FORWARD_IN_HAND_MAX 32               /* per worker */
+#define FORWARD_DRAIN_MS 4000                /* below DRAIN_MS */
+#define FORWARD_ANSWER_MAX_BYTES (64 * 1024) /* read and dropped */
+#define PROCESSOR_REQUEST_MAX_BYTES (16 * 1024)
+#define PROCESSOR_ANSWER_MAX_BYTES (MESSAGES_MAX_BYTES + 1024)
 
 /* ---- LINE's API */
 #define LINE_POOL_SHARE 8 /* workers that may use a channel at full speed */
