@@ -19,102 +19,25 @@
 #include <cmocka.h>
 
 #include "../helper/http_fetch.h"
+#include "../helper/test_cert.h"
 #include "../helper/test_server.h"
 
 #define FILE_MAX_BYTES (64 * 1024)
 
-/* ---- a certificate for 127.0.0.1, signed by itself, in a directory that takes
- * nginx's files too */
-
-static struct {
-    char dir[64];
-    char key_file[96];
-    char cert_file[96];
-    struct buf key;
-    struct buf cert;
-} tls;
-
-/* The pid of a program run without output, or -1. */
-static pid_t spawn(const char *program, const char *const *arguments)
-{
-    char *argv[32] = {NULL};
-    char *const envp[] = {NULL};
-    posix_spawn_file_actions_t actions;
-    pid_t pid = -1;
-
-    for (size_t i = 0; arguments[i] != NULL; i++) {
-        assert_true(i < ARRAY_COUNT(argv) - 1);
-        memcpy(&argv[i], &arguments[i], sizeof(argv[i]));
-    }
-    assert_int_equal(posix_spawn_file_actions_init(&actions), 0);
-    assert_int_equal(posix_spawn_file_actions_addopen(&actions, STDERR_FILENO,
-                                                      "/dev/null", O_WRONLY, 0),
-                     0);
-    if (posix_spawnp(&pid, program, &actions, NULL, argv, envp) != 0)
-        pid = -1;
-    posix_spawn_file_actions_destroy(&actions);
-    return pid;
-}
-
-static void make_certificate(void)
-{
-    const char *const arguments[] = {"openssl",  "req",
-                                     "-x509",    "-nodes",
-                                     "-days",    "2",
-                                     "-newkey",  "ec",
-                                     "-pkeyopt", "ec_paramgen_curve:prime256v1",
-                                     "-subj",    "/CN=test",
-                                     "-addext",  "subjectAltName=IP:127.0.0.1",
-                                     "-keyout",  tls.key_file,
-                                     "-out",     tls.cert_file,
-                                     NULL};
-    pid_t pid = spawn("openssl", arguments);
-    int status;
-
-    assert_true(pid > 0);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
-
-static void read_file(struct buf *b, const char *path)
-{
-    FILE *file = fopen(path, "re");
-    char bytes[4096];
-    size_t n;
-
-    assert_non_null(file);
-    buf_init(b, FILE_MAX_BYTES);
-    while ((n = fread(bytes, 1, sizeof(bytes), file)) > 0)
-        assert_int_equal(buf_append(b, bytes, n), STATUS_OK);
-    (void)fclose(file);
-}
+static struct test_cert tls; /* its directory takes nginx's files too */
 
 static int group_setup(void **state)
 {
-    const char *tmp = getenv("TMPDIR");
-
     (void)state;
-    (void)snprintf(tls.dir, sizeof(tls.dir), "%s/darkroom-tls.XXXXXX",
-                   tmp != NULL && strlen(tmp) < 32 ? tmp : "/tmp");
-    if (mkdtemp(tls.dir) == NULL)
-        return -1;
-    (void)snprintf(tls.key_file, sizeof(tls.key_file), "%s/key.pem", tls.dir);
-    (void)snprintf(tls.cert_file, sizeof(tls.cert_file), "%s/cert.pem",
-                   tls.dir);
-    make_certificate();
-    read_file(&tls.key, tls.key_file);
-    read_file(&tls.cert, tls.cert_file);
+    test_cert_make(&tls);
     return 0;
 }
 
 static int group_teardown(void **state)
 {
     (void)state;
-    buf_release(&tls.key);
-    buf_release(&tls.cert);
-    (void)unlink(tls.key_file);
-    (void)unlink(tls.cert_file);
-    return rmdir(tls.dir); /* fails if something was left in it */
+    test_cert_remove(&tls);
+    return 0;
 }
 
 /* ---- HTTP/1.1 */
@@ -273,9 +196,9 @@ static bool nginx_start(void)
                                      "-c",    h2.conf, NULL};
     const struct timespec moment = {0, 10000000};
 
-    h2.nginx = spawn("/usr/sbin/nginx", arguments);
+    h2.nginx = test_spawn("/usr/sbin/nginx", arguments);
     if (h2.nginx < 0)
-        h2.nginx = spawn("nginx", arguments);
+        h2.nginx = test_spawn("nginx", arguments);
     if (h2.nginx < 0)
         return false;
     for (int i = 0; i < 1000 && !can_connect(h2.port); i++)
@@ -331,6 +254,19 @@ static const char *h2_url(const char *path)
 {
     url_on(h2.url, sizeof(h2.url), "127.0.0.1", h2.port, path);
     return h2.url;
+}
+
+static void read_file(struct buf *b, const char *path)
+{
+    FILE *file = fopen(path, "re");
+    char bytes[4096];
+    size_t n;
+
+    assert_non_null(file);
+    buf_init(b, FILE_MAX_BYTES);
+    while ((n = fread(bytes, 1, sizeof(bytes), file)) > 0)
+        assert_int_equal(buf_append(b, bytes, n), STATUS_OK);
+    (void)fclose(file);
 }
 
 /* Stops nginx and reads its log: the number of requests, each of which must
