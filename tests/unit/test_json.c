@@ -181,6 +181,51 @@ static void test_copy_str(void **state)
     assert_false(json_copy_str(&event, text, sizeof(text)));
 }
 
+/* Prints what is between brackets of the path "a", as it stands. */
+struct cut {
+    const char *json;
+    size_t begin;
+    struct buf out;
+};
+
+static enum status cut_out(void *arg, const struct json_event *event)
+{
+    struct cut *cut = arg;
+
+    if (!json_path_is(event, "a"))
+        return STATUS_OK;
+    if (event->kind == JSON_ARRAY_BEGIN || event->kind == JSON_OBJECT_BEGIN)
+        cut->begin = event->offset - 1;
+    else if (event->kind == JSON_ARRAY_END || event->kind == JSON_OBJECT_END)
+        return buf_append(&cut->out, cut->json + cut->begin,
+                          event->offset - cut->begin);
+    return STATUS_OK;
+}
+
+static void test_offsets(void **state)
+{
+    static const struct {
+        const char *json, *expected;
+    } cases[] = {
+        {"{\"a\":[]}", "[]"},
+        {"{\"b\":[0], \"a\" : [ 1,{\"a\":[2]},\"]\" ] ,\"c\":[]}",
+         "[ 1,{\"a\":[2]},\"]\" ]"},
+        {" {\"\\u0061\":{\"x\":\"\xe3\x81\x82\\n}\"}}",
+         "{\"x\":\"\xe3\x81\x82\\n}\"}"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct cut cut = {.json = cases[i].json};
+
+        buf_init(&cut.out, 4096);
+        assert_int_equal(json_read(cut.json, strlen(cut.json), cut_out, &cut),
+                         STATUS_OK);
+        assert_string_equal(buf_str(&cut.out), cases[i].expected);
+        buf_release(&cut.out);
+    }
+}
+
 static void test_writing(void **state)
 {
     struct json_out out;
@@ -230,6 +275,7 @@ int main(void)
         cmocka_unit_test(test_handler_stops_the_reading),
         cmocka_unit_test(test_path_patterns),
         cmocka_unit_test(test_copy_str),
+        cmocka_unit_test(test_offsets),
         cmocka_unit_test(test_writing),
         cmocka_unit_test(test_writing_errors),
     };
