@@ -63,7 +63,7 @@ static bool copy_options(struct state *state,
            str_copy(state->channel_id, sizeof(state->channel_id),
                     options->channel_id != NULL ? options->channel_id : "") &&
            str_copy(state->webhook_url, sizeof(state->webhook_url),
-                    options->webhook_url) &&
+                    options->webhook_url != NULL ? options->webhook_url : "") &&
            str_copy(state->destination, sizeof(state->destination),
                     options->destination);
 }

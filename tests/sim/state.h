@@ -173,7 +173,7 @@ struct state_options {
     const char *channel_secret;
     const char *channel_id; /* NULL = any */
     const char *destination;
-    const char *webhook_url;
+    const char *webhook_url; /* NULL = unset */
     int64_t token_life_ms;
 };
 

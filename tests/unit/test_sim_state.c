@@ -16,7 +16,8 @@
 static const struct state_options options = {
     .access_token = "token",
     .channel_secret = "secret",
-    .destination = "U0123456789abcdef0123456789abcdef"};
+    .destination = "U0123456789abcdef0123456789abcdef",
+    .token_life_ms = LINE_TOKEN_LIFE_MS};
 
 static int set_up(void **arg)
 {
