@@ -78,7 +78,8 @@ struct http_transfer {
     struct lane *lane;
     CURL *easy;
     struct curl_slist *headers;
-    bool is_post;
+    bool has_body; /* POST or PUT */
+    bool is_put;
     bool address_opened;  /* public_only: an address was let through, */
     bool address_refused; /* or was not */
 
@@ -256,7 +257,7 @@ static void watchdog_fired(void *arg)
  * A connection is there, new or used before, and the request goes out next.
  *
  * On a used connection that turns out dead curl sends the request again by
- * itself, whatever the method. A GET may; a POST may have been acted upon, so
+ * itself, whatever the method. A GET may; another may have been acted upon, so
  * its second sending is stopped and the caller learns that it is in doubt.
  */
 static int on_connected(void *arg, char *remote_ip, char *local_ip,
@@ -270,12 +271,12 @@ static int on_connected(void *arg, char *remote_ip, char *local_ip,
     (void)local_port;
     if (t->state == CANCELLED)
         return CURL_PREREQFUNC_ABORT;
-    if (t->is_post && t->result.sent) {
+    if (t->has_body && t->result.sent) {
         judge(t, STATUS_NETWORK, "the connection was lost after sending");
         return CURL_PREREQFUNC_ABORT;
     }
     t->result.sent = true;
-    if (!t->is_post)
+    if (!t->has_body)
         window_open(t);
     return CURL_PREREQFUNC_OK;
 }
@@ -679,11 +680,13 @@ static bool set_request(struct http_transfer *t,
 
     return SET(e, CURLOPT_URL, request->url) &&
            SET(e, CURLOPT_HTTPHEADER, t->headers) &&
-           (!t->is_post || (SET(e, CURLOPT_POST, 1L) &&
-                            SET(e, CURLOPT_POSTFIELDSIZE_LARGE,
-                                (curl_off_t)request->body_len) &&
-                            SET(e, CURLOPT_COPYPOSTFIELDS,
-                                request->body_len > 0 ? request->body : ""))) &&
+           (!t->has_body ||
+            (SET(e, CURLOPT_POST, 1L) &&
+             SET(e, CURLOPT_POSTFIELDSIZE_LARGE,
+                 (curl_off_t)request->body_len) &&
+             SET(e, CURLOPT_COPYPOSTFIELDS,
+                 request->body_len > 0 ? request->body : ""))) &&
+           (!t->is_put || SET(e, CURLOPT_CUSTOMREQUEST, "PUT")) &&
            SET(e, CURLOPT_PRIVATE, t) &&
            SET(e, CURLOPT_ERRORBUFFER, t->error) &&
            SET(e, CURLOPT_PREREQFUNCTION, on_connected) &&
@@ -703,7 +706,8 @@ static struct http_transfer *transfer_new(struct http *http,
         return NULL;
     t->http = http;
     t->state = STARTING;
-    t->is_post = str_eq(request->method, "POST");
+    t->is_put = str_eq(request->method, "PUT");
+    t->has_body = t->is_put || str_eq(request->method, "POST");
     t->arg = request->arg;
     t->on_head = request->on_head;
     t->on_body = request->on_body;
@@ -745,7 +749,8 @@ enum status http_start(struct http *http, const struct http_request *request,
     enum status status;
 
     if (request->on_done == NULL || request->timeout_ms <= 0 ||
-        !(str_eq(request->method, "GET") || str_eq(request->method, "POST")))
+        !(str_eq(request->method, "GET") || str_eq(request->method, "POST") ||
+          str_eq(request->method, "PUT")))
         return STATUS_BUG;
     t = transfer_new(http, request);
     if (t == NULL)

@@ -66,15 +66,16 @@ enum http_body_answer {
  *   TIMEOUT    total time (from http_start(), waiting included), or low speed:
  *              a window of HTTP_LOW_SPEED_SECONDS in which the caller did not
  *              pause brought less than HTTP_LOW_SPEED_BYTES per second. For a
- *              POST that counts from the head of the answer.
+ *              POST or PUT that counts from the head of the answer.
  *   NETWORK    no connection, TLS failure, protocol error
  *   ADDRESS_REFUSED  public_only, and no address of the host is public
  *   NO_MEMORY
  */
 struct http_result {
     enum status status;
-    /* The request may have reached the server. A POST is never sent twice: when
-     * a kept connection turns out dead under it, the answer is NETWORK. */
+    /* The request may have reached the server. A POST or PUT is never sent
+     * twice: when a kept connection turns out dead under it, the answer is
+     * NETWORK. */
     bool sent;
     struct http_head head; /* head.status 0 when no answer came */
     int64_t body_bytes;
@@ -83,10 +84,10 @@ struct http_result {
 };
 
 struct http_request {
-    const char *method;         /* "GET" or "POST" */
+    const char *method;         /* "GET", "POST" or "PUT" */
     const char *url;            /* http(s); redirects are never followed */
     const char *const *headers; /* "Name: value" lines, NULL-terminated */
-    const char *body;           /* POST; copied by http_start() */
+    const char *body;           /* POST, PUT; copied by http_start() */
     size_t body_len;
     bool public_only;   /* see above */
     int64_t timeout_ms; /* whole transfer */

@@ -206,6 +206,7 @@ static bool ask_handler(struct test_server *server, struct MHD_Connection *c,
     pthread_mutex_unlock(&server->lock);
     request->authorization = header(c, "Authorization");
     request->content_type = header(c, "Content-Type");
+    request->retry_key = header(c, "X-Line-Retry-Key");
     return handler != NULL && handler(arg, request, answer);
 }
 
@@ -228,6 +229,13 @@ static enum MHD_Result answer(struct test_server *server,
     }
     if (str_eq(path, "/echo"))
         return answer_text(c, buf_str(body), body->len);
+    if (str_eq(path, "/method")) {
+        char text[64];
+
+        (void)snprintf(text, sizeof(text), "%s %s", request->method,
+                       request->body);
+        return answer_text(c, text, strlen(text));
+    }
     if (str_eq(path, "/header")) {
         const char *value = header(c, "X-Test");
 

@@ -18,6 +18,7 @@
  *              retry=TEXT   a Retry-After header
  *              id=TEXT      an x-line-request-id header
  *   /echo    the request's body
+ *   /method  the request's method and body: "PUT text"
  *   /header  the value of the request's header X-Test
  *   /drop    the connection is closed without an answer
  *   /silent  no answer until the server stops
@@ -33,7 +34,7 @@ struct test_server;
 /* A request as a handler sees it. Texts that were not sent are "". */
 struct test_request {
     const char *method, *path;
-    const char *authorization, *content_type;
+    const char *authorization, *content_type, *retry_key;
     const char *body;
 };
 

@@ -157,6 +157,22 @@ static void test_post_body_arrives_exactly(void **state)
     }
 }
 
+static void test_put(void **state)
+{
+    struct bench *b = *state;
+    struct fetch f;
+
+    fetch_init(&f, b, bench_url(b, "/method"));
+    f.request.method = "PUT";
+    f.request.body = "123";
+    f.request.body_len = 3;
+    f.expect_text = true;
+    fetch_start(&f);
+    bench_run(b);
+    assert_string_equal(buf_str(&f.text), "PUT 123");
+    buf_release(&f.text);
+}
+
 static void test_request_headers_are_sent(void **state)
 {
     static const char *const headers[] = {"X-Test: a value", NULL};
@@ -828,6 +844,7 @@ int main(void)
         TEST(test_error_answers_are_answers),
         TEST(test_odd_header_values),
         TEST(test_post_body_arrives_exactly),
+        TEST(test_put),
         TEST(test_request_headers_are_sent),
         TEST(test_body_without_a_receiver_is_dropped),
         TEST(test_bad_requests_are_refused),
