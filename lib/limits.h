@@ -101,6 +101,7 @@
 
 /* ---- LINE's API */
 #define LINE_POOL_SHARE 8 /* workers that may use a channel at full speed */
+#define LINE_COURTESY_TIMEOUT_MS 5000 /* loading animation, mark as read */
 #define LINE_TOKEN_MARGIN_MS 20000    /* left of a token that is still used */
 #define LINE_TOKEN_RENEW_MS 120000    /* left of it when it is renewed */
 #define LINE_TOKEN_RENEW_MIN_MS 1000  /* from one attempt to the next */

@@ -18,6 +18,7 @@
 
 #define URL_MAX (CONFIG_VALUE_MAX + MESSAGE_ID_MAX + 64)
 #define NEVER_MS INT64_MAX
+#define WEBHOOK_PATH "/v2/bot/channel/webhook/endpoint"
 
 /* Limits per channel: line-platform 4.3. What is not named there has the limit
  * of most. */
@@ -38,6 +39,11 @@ static const struct endpoint {
                       1000},
     [LINE_MARK_AS_READ] = {"POST", "/v2/bot/chat/markAsRead", "", false, 2000,
                            1000},
+    [LINE_BOT_INFO] = {"GET", "/v2/bot/info", "", false, 2000, 1000},
+    [LINE_WEBHOOK_GET] = {"GET", WEBHOOK_PATH, "", false, 1000, 60000},
+    [LINE_WEBHOOK_SET] = {"PUT", WEBHOOK_PATH, "", false, 1000, 60000},
+    [LINE_WEBHOOK_TEST] = {"POST", "/v2/bot/channel/webhook/test", "", false,
+                           60, 3600000},
 };
 
 struct turns {
@@ -114,6 +120,7 @@ static void on_transfer_done(void *arg, const struct http_result *result)
             LOG_STR("path", endpoints[call->endpoint].path),
             LOG_STR("request_id", result->head.request_id));
         call->renewed = true;
+        call->refused = call->generation;
         call->refusal = result->head;
         take_turn(call);
         return;
@@ -172,7 +179,7 @@ static void deliver_refusal(struct line_call *call)
 static void have_token(struct line_call *call, enum status status,
                        const struct line_token *token)
 {
-    if (status == STATUS_UNAUTHORIZED && call->renewed) {
+    if (status == STATUS_UNAUTHORIZED && call->refused != 0) {
         deliver_refusal(call);
         return;
     }
@@ -181,6 +188,7 @@ static void have_token(struct line_call *call, enum status status,
         return;
     }
     call->generation = token->generation;
+    call->refused = 0;
     status = send(call, token->text);
     if (status != STATUS_OK)
         fail(call, status, "cannot start");
@@ -202,9 +210,8 @@ static void take_token(struct line_call *call)
     enum status status;
 
     call->wait.done = on_token;
-    status = line_token_get(call->api->tokens, call->channel,
-                            call->renewed ? call->generation : 0, &call->wait,
-                            &token);
+    status = line_token_get(call->api->tokens, call->channel, call->refused,
+                            &call->wait, &token);
     call->waits = status == STATUS_AGAIN;
     if (call->waits)
         set_timer(call, call->deadline_ms);
@@ -320,9 +327,16 @@ void line_call_free(struct line_call *call)
     free(call);
 }
 
-enum status line_call_start(struct line_call *call)
+enum status line_call_start(struct line_call *call, enum status status,
+                            struct line_call **out)
 {
-    return loop_timer_set(call->api->loop, &call->timer, now_ms(call));
+    if (status == STATUS_OK)
+        status = loop_timer_set(call->api->loop, &call->timer, now_ms(call));
+    if (status == STATUS_OK)
+        *out = call;
+    else
+        line_call_free(call);
+    return status;
 }
 
 void line_call_finish(struct line_call *call, struct line_outcome *outcome)

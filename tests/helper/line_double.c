@@ -65,6 +65,8 @@ static bool handle(void *arg, const struct test_request *request,
                    request->authorization);
     (void)snprintf(seen.content_type, sizeof(seen.content_type), "%s",
                    request->content_type);
+    (void)snprintf(seen.retry_key, sizeof(seen.retry_key), "%s",
+                   request->retry_key);
     pthread_mutex_lock(&line->lock);
     remember(line, &seen);
     choose(line, seen.text, answer);

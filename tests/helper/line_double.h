@@ -27,6 +27,7 @@ struct line_seen {
     char text[1024]; /* "METHOD path body" */
     char authorization[128];
     char content_type[64];
+    char retry_key[64];
 };
 
 struct line_double *line_double_start(void);
