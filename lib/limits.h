@@ -66,9 +66,13 @@
 #define SIGNATURE_MAX 64        /* base64 of 32 bytes, line-platform 1.2 */
 #define FORWARD_DEPTH_MAX 20000 /* waiting bodies; above either: 503 */
 #define FORWARD_DEPTH_MAX_BYTES (256L * 1024 * 1024)
-#define FORWARD_LEASE_MS 60000   /* above the time of one request */
-#define FORWARD_ROOM_MAX 64      /* bodies in hand of one worker */
-#define FORWARD_DROPPED_MAX 1000 /* rows that tell of dropped ones */
+#define FORWARD_LEASE_MS 60000           /* above the time of one request */
+#define FORWARD_ROOM_MAX 64              /* bodies in hand of one worker */
+#define FORWARD_DROPPED_MAX 1000         /* rows that tell of dropped ones */
+#define FORWARD_TIMEOUT_MS 10000         /* of one try */
+#define FORWARD_LIFE_MS (20 * 60 * 1000) /* of a body, from its webhook */
+#define FORWARD_DRAIN_MS 4000            /* below DRAIN_MS */
+#define FORWARD_ANSWER_MAX_BYTES (64 * 1024) /* read and dropped */
 
 /* ---- store */
 #define STORE_FREE_MIN_BYTES (64L * 1024 * 1024)
@@ -89,13 +93,7 @@
 #define HTTP_SPARE_HANDLES_MAX 64       /* curl handles kept for use again */
 #define RETRY_AFTER_MAX_S 3600          /* a stranger's wish, at most */
 
-/* ---- the bot behind, and what makes its answers */
-#define FORWARD_TIMEOUT_MS 10000             /* of one try */
-#define FORWARD_LIFE_MS (20 * 60 * 1000)     /* of a body, from its webhook */
-#define FORWARD_RETRY_MAX_MS (60 * 1000)     /* between two tries */
-#define FORWARD_IN_HAND_MAX 32               /* per worker */
-#define FORWARD_DRAIN_MS 4000                /* below DRAIN_MS */
-#define FORWARD_ANSWER_MAX_BYTES (64 * 1024) /* read and dropped */
+/* ---- processor */
 #define PROCESSOR_REQUEST_MAX_BYTES (16 * 1024)
 #define PROCESSOR_ANSWER_MAX_BYTES (MESSAGES_MAX_BYTES + 1024)
 

@@ -7,8 +7,6 @@
 
 #include "json.h"
 
-#define RETRY_AFTER_MAX_S 3600
-
 /* ---- common */
 
 static enum status common_status(int http_status)
