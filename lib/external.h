@@ -28,7 +28,7 @@
 #ifndef DARKROOM_EXTERNAL_H
 #define DARKROOM_EXTERNAL_H
 
-#include "line_api.h"
+#include "line_judge.h"
 
 struct external_call;
 

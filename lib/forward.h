@@ -23,8 +23,8 @@
  * webhookEventId tells (line-platform 1.5).
  *
  * A bot that is slow or dead holds up the later bodies of its own channel and
- * nothing else: one request per channel, at most FORWARD_IN_HAND_MAX per
- * worker, no slot of a picture. What waits, waits in the queue.
+ * nothing else: one request per channel, at most FORWARD_ROOM_MAX bodies in hand
+ * of a worker, no slot of a picture. What waits, waits in the queue.
  *
  * All on the loop's thread.
  */
@@ -50,7 +50,8 @@ enum status forward_new(struct forward **out,
 /* After drain; nothing may be in hand. */
 void forward_free(struct forward *forward);
 
-/* Before the loop runs. Does nothing if no channel has a forward_url. */
+/* Before the loop runs. Bodies of a channel without forward_url, which was then
+ * taken out of the settings, are dropped. */
 void forward_start(struct forward *forward, struct queue_thread *queue);
 
 /* Takes no more. What is in hand has FORWARD_DRAIN_MS to be answered, then it
