@@ -5,7 +5,7 @@
  *   main thread     waits for signals
  *   acceptors       responder -> routes -> intake -> queue thread (waits)
  *   queue thread    the only one that touches the queue
- *   engine          loop: pipeline, http, lab
+ *   engine          loop: pipeline, forward, http, lab
  *   offload         files
  *
  * Order matters at both ends. First the lab keeper is executed, before any
@@ -26,6 +26,7 @@
 #include "atomicfile.h"
 #include "commands.h"
 #include "crypto.h"
+#include "forward.h"
 #include "log.h"
 #include "pipeline.h"
 #include "responder.h"
@@ -35,6 +36,10 @@
 #define PATH_BYTES (CONFIG_VALUE_MAX + 64)
 #define LOAD_UNKNOWN SIZE_MAX
 #define WHY_BYTES (CONFIG_VALUE_MAX + 256)
+
+/* No setting, for it opens what external pictures must not reach: the tests
+ * have all servers on this machine (http_options.loopback_is_public). */
+#define LOOPBACK_VARIABLE "TEST_DARKROOM_LOOPBACK_IS_PUBLIC"
 
 struct worker {
     struct config config;
@@ -48,12 +53,14 @@ struct worker {
     struct line_api *line;
     struct lab *lab;
     struct pipeline *pipeline;
+    struct forward *forward;
     struct queue_thread *queue_thread;
     struct intake intake;
     struct responder *responder;
     pthread_t engine;
     bool engine_runs;
     struct loop_call drain_call;
+    int draining; /* parts of the engine that are not idle yet */
     struct loop_call load_call;
     atomic_size_t load;  /* jobs in hand, when load_call looked */
     atomic_bool broken;  /* a part failed: exit with an error */
@@ -166,12 +173,22 @@ static enum status build_lab(struct worker *worker)
     return lab_new(&worker->lab, worker->loop, &options);
 }
 
+static bool loopback_is_public(void)
+{
+    bool given = getenv(LOOPBACK_VARIABLE) != NULL;
+
+    if (given)
+        LOG(WARN, "for_tests_only", LOG_STR("variable", LOOPBACK_VARIABLE));
+    return given;
+}
+
 static enum status build_engine(struct worker *worker)
 {
     const struct config *config = &worker->config;
     struct http_options http = {
         .user_agent = "darkroom/" DARKROOM_VERSION,
         .ca_file = config->ca_file[0] != '\0' ? config->ca_file : NULL,
+        .loopback_is_public = loopback_is_public(),
     };
     struct line_api_options line = {
         .api_url = config->api_url,
@@ -210,6 +227,17 @@ static enum status build_pipeline(struct worker *worker)
     return pipeline_new(&worker->pipeline, &parts);
 }
 
+static enum status build_forward(struct worker *worker)
+{
+    struct forward_parts parts = {
+        .loop = worker->loop,
+        .http = worker->http,
+        .config = &worker->config,
+    };
+
+    return forward_new(&worker->forward, &parts);
+}
+
 static enum status start_queue_thread(struct worker *worker)
 {
     struct queue_thread_options options = {
@@ -226,6 +254,7 @@ static enum status start_queue_thread(struct worker *worker)
                                      .queue = worker->queue_thread,
                                      .store = worker->store};
     pipeline_start(worker->pipeline, worker->queue_thread);
+    forward_start(worker->forward, worker->queue_thread);
     return STATUS_OK;
 }
 
@@ -291,6 +320,8 @@ static enum status start(struct worker *worker)
     if (status == STATUS_OK)
         status = build_pipeline(worker);
     if (status == STATUS_OK)
+        status = build_forward(worker);
+    if (status == STATUS_OK)
         status = start_queue_thread(worker);
     if (status == STATUS_OK)
         status = start_engine(worker);
@@ -351,7 +382,8 @@ static void note_load(struct loop_call *call)
 {
     struct worker *worker = CONTAINER_OF(call, struct worker, load_call);
 
-    atomic_store(&worker->load, pipeline_load(worker->pipeline));
+    atomic_store(&worker->load, pipeline_load(worker->pipeline) +
+                                    forward_load(worker->forward));
 }
 
 /* Asks the engine, behind what the queue thread has posted to it so far. */
@@ -373,12 +405,14 @@ static void linger(struct worker *worker)
     while (mono_ms() < until_ms && !atomic_load(&worker->broken)) {
         size_t load = atomic_load(&worker->load);
         struct queue_stats stats;
+        int64_t waiting;
 
         queue_thread_stats(worker->queue_thread, &stats);
-        if (load == 0 && stats.ready == 0 && mono_ms() >= idle_ms)
+        waiting = stats.ready + stats.bodies;
+        if (load == 0 && waiting == 0 && mono_ms() >= idle_ms)
             return;
         /* The queue's numbers may be that old when the last job ends. */
-        if (load != LOAD_UNKNOWN && (load > 0 || stats.ready > 0))
+        if (load != LOAD_UNKNOWN && (load > 0 || waiting > 0))
             idle_ms = mono_ms() + QUEUE_STATS_MS;
         (void)nanosleep(&nap, NULL);
         if (load != LOAD_UNKNOWN)
@@ -399,14 +433,17 @@ static void on_drained(void *arg)
 {
     struct worker *worker = arg;
 
-    loop_stop(worker->loop);
+    if (--worker->draining == 0)
+        loop_stop(worker->loop);
 }
 
 static void drain(struct loop_call *call)
 {
     struct worker *worker = CONTAINER_OF(call, struct worker, drain_call);
 
+    worker->draining = 2;
     pipeline_drain(worker->pipeline, on_drained, worker);
+    forward_drain(worker->forward, on_drained, worker);
 }
 
 static void stop_engine(struct worker *worker)
@@ -428,6 +465,7 @@ static void stop(struct worker *worker)
     stop_engine(worker);
     queue_thread_free(worker->queue_thread);
     pipeline_free(worker->pipeline);
+    forward_free(worker->forward);
     offload_free(worker->offload);
     line_api_free(worker->line);
     http_free(worker->http);
