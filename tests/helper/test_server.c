@@ -207,6 +207,9 @@ static bool ask_handler(struct test_server *server, struct MHD_Connection *c,
     request->authorization = header(c, "Authorization");
     request->content_type = header(c, "Content-Type");
     request->retry_key = header(c, "X-Line-Retry-Key");
+    request->user_agent = header(c, "User-Agent");
+    request->line_signature = header(c, "X-Line-Signature");
+    request->darkroom_signature = header(c, "X-Darkroom-Signature");
     return handler != NULL && handler(arg, request, answer);
 }
 
@@ -219,6 +222,7 @@ static enum MHD_Result answer(struct test_server *server,
     const char *path = request->path;
 
     request->body = buf_str(body);
+    request->body_len = body->len;
     if (ask_handler(server, c, request, &wanted))
         return send_answer(server, c, &wanted);
     if (str_eq(path, "/drop"))

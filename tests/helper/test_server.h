@@ -34,8 +34,10 @@ struct test_server;
 /* A request as a handler sees it. Texts that were not sent are "". */
 struct test_request {
     const char *method, *path;
-    const char *authorization, *content_type, *retry_key;
-    const char *body;
+    const char *authorization, *content_type, *retry_key, *user_agent;
+    const char *line_signature, *darkroom_signature;
+    const char *body; /* terminated, not counted in: */
+    size_t body_len;
 };
 
 /* What is to be answered; zeros are 200 with an empty body. */
