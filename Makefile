@@ -49,7 +49,7 @@ FLAGS = $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(OPTIMIZE_IMAGE)
 # One foreign library, one includer; these are the packages behind them.
 LIBS_LAB := -lpng16 -ljpeg -lwebp -llcms2 -lz $(if $(filter 1,$(ISAL)),-lisal) \
 	-lseccomp -lm
-LIBS_WORKER := -lcurl -lyajl -lcrypto -lsqlite3
+LIBS_WORKER := -lcurl -lyajl -lcrypto -lsqlite3 -linih
 LIBS_FCGI := -lfcgi
 LIBS_SIM := -lmicrohttpd -lcurl -lyajl -lcrypto -lpng16 -lz
 LIBS_TEST := -lcmocka

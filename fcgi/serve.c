@@ -69,13 +69,15 @@ struct worker {
 
 /* ---- start */
 
-static int load_config(struct worker *worker)
+static int load_config(struct worker *worker, const char *path)
 {
     struct buf errors;
     enum status status;
 
     buf_init(&errors, CONFIG_ERRORS_MAX_BYTES);
-    status = config_load(&worker->config, environ, &errors);
+    status = config_load(&worker->config, path, environ, &errors);
+    if (config_check_places(&worker->config, &errors) != STATUS_OK)
+        status = STATUS_BAD_CONFIG;
     if (status != STATUS_OK) {
         char *line, *rest = NULL;
 
@@ -479,12 +481,12 @@ static void stop(struct worker *worker)
     config_release(&worker->config);
 }
 
-static int run(struct worker *worker, const sigset_t *signals)
+static int run(struct worker *worker, const char *path, const sigset_t *signals)
 {
     enum log_level level = LOG_LEVEL_INFO;
     enum status status;
 
-    if (load_config(worker) != EXIT_OK)
+    if (load_config(worker, path) != EXIT_OK)
         return EXIT_CONFIG;
     (void)log_level_parse(worker->config.log_level, &level);
     log_set_level(level);
@@ -500,7 +502,7 @@ static int run(struct worker *worker, const sigset_t *signals)
     return status == STATUS_OK ? EXIT_OK : EXIT_FAILED;
 }
 
-int serve(void)
+int serve(const char *path)
 {
     struct worker worker = {.keeper.fd = -1};
     sigset_t signals;
@@ -510,7 +512,7 @@ int serve(void)
     (void)umask(077);
     block_signals(&signals);
     if (status == STATUS_OK)
-        exit_status = run(&worker, &signals);
+        exit_status = run(&worker, path, &signals);
     else
         LOG(ERROR, "cannot_start", LOG_STR("what", "darkroom-lab"),
             LOG_STR("reason", status_text(status)));

@@ -4,8 +4,10 @@
 #ifndef DARKROOM_SERVE_H
 #define DARKROOM_SERVE_H
 
-/* Runs until SIGTERM, SIGINT, SIGQUIT or SIGUSR1, or for one request under CGI.
- * SIGHUP is logged and does nothing. Returns an enum exit_status. */
-int serve(void);
+/* With the settings of the file `path` (NULL: see config_load()) and of the
+ * environment. Runs until SIGTERM, SIGINT, SIGQUIT or SIGUSR1, or for one
+ * request under CGI. SIGHUP is logged and does nothing. Returns an enum
+ * exit_status. */
+int serve(const char *path);
 
 #endif

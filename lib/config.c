@@ -1,7 +1,8 @@
 /*
- * config.c: one table of settings. The environment is walked once: each name is
- * looked up in the table, then among the channel keys, then refused. After the
- * walk come defaults that depend on other settings and what must be there.
+ * config.c: three layers, each over the one before: the defaults of the table,
+ * the file, the environment. Each value that is given is checked by itself, and
+ * its origin noted; after the last one comes what concerns several, or what is
+ * missing.
  */
 #include "config.h"
 
@@ -9,12 +10,13 @@
 #include <stdarg.h>
 
 #include "atomicfile.h"
+#include "config_file.h"
+#include "config_table.h"
 #include "crypto.h"
-#include "log.h"
 
-#define NAME_PREFIX "DARKROOM_"
-#define CHANNEL_PREFIX "DARKROOM_CHANNEL_"
 #define DEFAULT_CHANNEL "default"
+#define FILE_VARIABLE "DARKROOM_CONFIG"
+#define FILE_SUFFIX "_file"
 
 struct loader {
     struct config *config;
@@ -22,61 +24,18 @@ struct loader {
     bool failed;
 };
 
-enum kind { KIND_TEXT, KIND_NUMBER };
-
-struct setting {
-    const char *name;  /* without NAME_PREFIX */
-    const char *alias; /* a name that LINE bots use already, or NULL */
-    enum kind kind;
-    size_t offset; /* in struct config */
-    size_t size;   /* of a text */
-    const char *fallback;
-    int64_t min, max; /* of a number */
-};
-
-#define TEXT(name, alias, field, fallback)                                     \
-    {                                                                          \
-        name, alias, KIND_TEXT, offsetof(struct config, field),                \
-            sizeof(((struct config *)0)->field), fallback, 0, 0                \
-    }
-#define NUMBER(name, field, fallback, min, max)                                \
-    {                                                                          \
-        name, NULL, KIND_NUMBER, offsetof(struct config, field), 0, fallback,  \
-            min, max                                                           \
-    }
-#define STRINGIFY(x) #x
-#define DIGITS(x) STRINGIFY(x)
-
-static const struct setting settings[] = {
-    TEXT("SERVER_PUBLIC_URL", "PUBLIC_URL", public_url, ""),
-    TEXT("SERVER_STATE_DIR", NULL, state_dir, "/var/lib/darkroom"),
-    NUMBER("SERVER_ACCEPTORS", acceptors, DIGITS(ACCEPTORS_DEFAULT), 1,
-           ACCEPTORS_MAX),
-    NUMBER("SERVER_MAX_TRANSFERS", max_transfers, DIGITS(TRANSFERS_DEFAULT), 1,
-           TRANSFERS_MAX),
-    TEXT("SERVER_LOG_LEVEL", NULL, log_level, "info"),
-    TEXT("LINE_API_URL", NULL, api_url, "https://api.line.me"),
-    TEXT("LINE_DATA_API_URL", NULL, data_api_url, "https://api-data.line.me"),
-    TEXT("LINE_CA_FILE", NULL, ca_file, ""),
-    TEXT("QUEUE_URL", NULL, queue_url, ""),
-    TEXT("STORE_URL", NULL, store_url, ""),
-    NUMBER("IMAGE_LABS", labs, "1", 1, LAB_LABS_MAX),
-    NUMBER("IMAGE_MAX_PIXELS", max_pixels, DIGITS(IMAGE_PIXELS_MAX), 1,
-           IMAGE_PIXELS_MAX),
-    NUMBER("IMAGE_MAX_INPUT_BYTES", max_input_bytes,
-           DIGITS(IMAGE_INPUT_MAX_BYTES), 1, IMAGE_INPUT_MAX_BYTES),
-    NUMBER("IMAGE_MAX_MEMORY_BYTES", max_memory_bytes,
-           DIGITS(IMAGE_MEMORY_MAX_BYTES), 1, IMAGE_MEMORY_MAX_BYTES),
-    NUMBER("IMAGE_WEBP", webp, "0", 0, 1),
-    NUMBER("IMAGE_GIF", gif, "0", 0, 1),
-    TEXT("IMAGE_MODE", NULL, image_mode, "fit"),
-    NUMBER("IMAGE_TRUNCATED_MIN_PERCENT", truncated_min_percent, "0", 0, 100),
+/* Where values go: the worker's own, or those of one channel. */
+struct target {
+    const struct config_table *table;
+    void *base;
+    struct config_origin *origins;
+    const char *channel; /* NULL: the worker's */
 };
 
 static void PRINTF_LIKE(2, 3)
     complain(struct loader *loader, const char *format, ...)
 {
-    char line[CONFIG_VALUE_MAX + 256];
+    char line[CONFIG_LABEL_MAX + 2 * CONFIG_WHY_MAX];
     va_list args;
 
     va_start(args, format);
@@ -88,67 +47,167 @@ static void PRINTF_LIKE(2, 3)
         return; /* the errors before are enough */
 }
 
-/* ---- plain settings */
-
-static void set(struct loader *loader, const struct setting *setting,
-                const char *name, const char *value)
+static bool starts_with(const char *s, const char *prefix)
 {
-    char *field = (char *)loader->config + setting->offset;
-    int64_t number;
-
-    if (setting->kind == KIND_TEXT) {
-        if (!str_copy(field, setting->size, value))
-            complain(loader, "%s: longer than %zu characters", name,
-                     setting->size - 1);
-        return;
-    }
-    if (!str_to_int64(value, setting->min, setting->max, &number)) {
-        complain(loader, "%s: '%.40s' is not a number from %lld to %lld", name,
-                 value, (long long)setting->min, (long long)setting->max);
-        return;
-    }
-    memcpy(field, &number, sizeof(number));
+    return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
-static void set_defaults(struct loader *loader)
+/* ---- origins */
+
+void config_origin_text(const struct config *config,
+                        const struct config_origin *origin, char *out,
+                        size_t size)
 {
-    for (size_t i = 0; i < ARRAY_COUNT(settings); i++)
-        set(loader, &settings[i], settings[i].name, settings[i].fallback);
+    if (origin->source == CONFIG_FILE)
+        (void)snprintf(out, size, "%s:%d", config->file, origin->line);
+    else
+        (void)snprintf(out, size, "%s",
+                       origin->source == CONFIG_DEFAULT ? "default"
+                                                        : origin->name);
 }
 
-/* True if `name` is a plain setting; it is then set. An alias gives way to the
- * full name, whichever comes first. */
-static bool take_setting(struct loader *loader, const char *name,
-                         const char *value)
+void config_origin_label(const struct config *config,
+                         const struct config_setting *setting,
+                         const char *channel,
+                         const struct config_origin *origin, char *out,
+                         size_t size)
 {
-    for (size_t i = 0; i < ARRAY_COUNT(settings); i++) {
-        const struct setting *s = &settings[i];
-        const char *field = (const char *)loader->config + s->offset;
+    if (origin->source == CONFIG_FILE)
+        (void)snprintf(out, size, "%s:%d: %s%s", config->file, origin->line,
+                       setting->key, origin->by_file ? FILE_SUFFIX : "");
+    else if (origin->source == CONFIG_ENVIRONMENT)
+        (void)str_copy(out, size, origin->name);
+    else if (setting->alias != NULL)
+        (void)str_copy(out, size, setting->alias);
+    else
+        config_table_env_name(setting, channel, out, size);
+}
 
-        if (strncmp(name, NAME_PREFIX, strlen(NAME_PREFIX)) == 0 &&
-            str_eq(name + strlen(NAME_PREFIX), s->name)) {
-            set(loader, s, name, value);
-            return true;
-        }
-        if (s->alias != NULL && str_eq(name, s->alias)) {
-            if (*field == '\0')
-                set(loader, s, name, value);
-            return true;
-        }
+static void label_of(const struct loader *loader, const struct target *target,
+                     size_t row, const struct config_origin *origin, char *out,
+                     size_t size)
+{
+    config_origin_label(loader->config, &target->table->settings[row],
+                        target->channel, origin, out, size);
+}
+
+static struct target worker_target(struct config *config)
+{
+    return (struct target){.table = &config_table_worker,
+                           .base = config,
+                           .origins = config->origins};
+}
+
+static struct target channel_target(struct config_channel *channel)
+{
+    return (struct target){.table = &config_table_channel,
+                           .base = channel,
+                           .origins = channel->origins,
+                           .channel = channel->name};
+}
+
+/* ---- one value */
+
+/* The content of a secret's file: its first line. */
+static bool read_secret(struct loader *loader, const char *label,
+                        const char *path, char *out, size_t size)
+{
+    size_t len = 0;
+    enum status status = atomicfile_read(path, out, size - 1, &len);
+
+    if (status != STATUS_OK) {
+        complain(loader, "%s: cannot read '%.200s': %s", label, path,
+                 status_text(status));
+        return false;
     }
-    return false;
+    out[len] = '\0';
+    out[strcspn(out, "\r\n")] = '\0';
+    if (*out == '\0')
+        complain(loader, "%s: '%.200s' is empty", label, path);
+    return *out != '\0';
+}
+
+/* The name of the file, for who wants to read it again. */
+static void note_path(const struct config_setting *setting, void *base,
+                      const char *path)
+{
+    if (setting->path_offset > 0)
+        (void)str_copy((char *)base + setting->path_offset,
+                       CONFIG_VALUE_MAX + 1, path);
+}
+
+static void set(struct loader *loader, const struct target *target, size_t row,
+                const char *label, const char *text)
+{
+    char why[CONFIG_WHY_MAX];
+
+    if (!config_value_set(&target->table->settings[row], target->base, text,
+                          why, sizeof(why)))
+        complain(loader, "%s: %s", label, why);
+}
+
+/* A value of the file or of the environment. One that is empty is not given;
+ * which of two from one layer wins would be chance, or a mistake. */
+static void give(struct loader *loader, const struct target *target, size_t row,
+                 const struct config_origin *origin, const char *text)
+{
+    const struct config_setting *setting = &target->table->settings[row];
+    struct config_origin *have = &target->origins[row];
+    char label[CONFIG_LABEL_MAX], content[TOKEN_MAX + 2];
+
+    if (*text == '\0')
+        return;
+    label_of(loader, target, row, origin, label, sizeof(label));
+    if (have->source == origin->source) {
+        if (origin->source == CONFIG_FILE)
+            complain(loader, "%s: given before, in line %d", label, have->line);
+        else
+            complain(loader,
+                     "%s: channel %s has this setting by another "
+                     "name, too",
+                     label, target->channel);
+        return;
+    }
+    *have = *origin;
+    note_path(setting, target->base, origin->by_file ? text : "");
+    if (!origin->by_file)
+        set(loader, target, row, label, text);
+    else if (read_secret(loader, label, text, content, sizeof(content)))
+        set(loader, target, row, label, content);
+    if (origin->by_file)
+        crypto_wipe(content, sizeof(content));
+}
+
+static void set_defaults(struct loader *loader, const struct target *target)
+{
+    for (size_t i = 0; i < target->table->count; i++)
+        set(loader, target, i, target->table->settings[i].key,
+            target->table->settings[i].fallback);
 }
 
 /* ---- channels */
 
+/* An environment name cannot tell '-' from '_'. */
+static bool is_same_channel(const char *a, const char *b, bool in_environment)
+{
+    if (!in_environment)
+        return str_eq(a, b);
+    for (; *a != '\0' && *b != '\0'; a++, b++) {
+        if (*a != *b && !(*a == '-' && *b == '_'))
+            return false;
+    }
+    return *a == *b;
+}
+
 static struct config_channel *find_or_add(struct loader *loader,
-                                          const char *name)
+                                          const char *name, bool in_environment)
 {
     struct config *config = loader->config;
     struct config_channel *channels;
+    struct target target;
 
     for (size_t i = 0; i < config->channel_count; i++) {
-        if (str_eq(config->channels[i].name, name))
+        if (is_same_channel(config->channels[i].name, name, in_environment))
             return &config->channels[i];
     }
     if (config->channel_count == CHANNELS_MAX) {
@@ -165,225 +224,297 @@ static struct config_channel *find_or_add(struct loader *loader,
     channels += config->channel_count++;
     memset(channels, 0, sizeof(*channels));
     (void)str_copy(channels->name, sizeof(channels->name), name);
+    target = channel_target(channels);
+    set_defaults(loader, &target);
     return channels;
 }
 
-static bool is_header_safe(const char *s)
+static bool is_channel_name(const char *name)
 {
-    for (; *s != '\0'; s++) {
-        if (!isgraph((unsigned char)*s))
-            return false;
-    }
+    size_t len = strlen(name);
+
+    return len > 0 && len <= CHANNEL_NAME_MAX &&
+           strspn(name, "0123456789abcdefghijklmnopqrstuvwxyz_-") == len;
+}
+
+/* ---- the file */
+
+/* Splits off "_file"; false if there is none. */
+static bool cut_file_suffix(char *key)
+{
+    size_t len = strlen(key), suffix = strlen(FILE_SUFFIX);
+
+    if (len <= suffix || !str_eq(key + len - suffix, FILE_SUFFIX))
+        return false;
+    key[len - suffix] = '\0';
     return true;
 }
 
-/* One or more secrets with commas between them. */
-static void set_secrets(struct loader *loader, struct config_channel *channel,
-                        const char *name, const char *value)
+static void complain_of_key(struct loader *loader, int line,
+                            const char *section, const char *key,
+                            const struct target *target)
 {
-    channel->secret_count = 0;
-    while (*value != '\0') {
-        size_t len = strcspn(value, ",");
+    const char *near = config_table_near_key(target->table, section, key);
 
-        if (channel->secret_count == CHANNEL_SECRETS_MAX) {
-            complain(loader, "%s: more than %d secrets", name,
-                     CHANNEL_SECRETS_MAX);
-            return;
-        }
-        if (len == 0 ||
-            !str_copy_n(channel->secrets[channel->secret_count],
-                        sizeof(channel->secrets[0]), value, len) ||
-            !is_header_safe(channel->secrets[channel->secret_count])) {
-            complain(loader,
-                     "%s: not a channel secret (empty, too long, or "
-                     "with spaces)",
-                     name);
-            return;
-        }
-        channel->secret_count++;
-        value += len;
-        if (*value == ',')
-            value++;
+    complain(loader, "%s:%d: [%s] has no setting '%.50s'%s%s%s",
+             loader->config->file, line, section, key,
+             near != NULL ? "; did you mean " : "", near != NULL ? near : "",
+             near != NULL ? "?" : "");
+}
+
+static void take_pair(struct loader *loader, int line, const char *section,
+                      const struct target *target, const char *key,
+                      const char *value)
+{
+    struct config_origin origin = {.source = CONFIG_FILE, .line = line};
+    char bare[CONFIG_NAME_MAX + 1] = "";
+    int row = config_table_find(target->table, section, key);
+
+    if (row < 0 && str_copy(bare, sizeof(bare), key) && cut_file_suffix(bare)) {
+        row = config_table_find(target->table, section, bare);
+        origin.by_file = true;
+        if (row >= 0 && !target->table->settings[row].secret)
+            row = -1;
+    }
+    if (row < 0)
+        complain_of_key(loader, line, section, key, target);
+    else
+        give(loader, target, (size_t)row, &origin, value);
+}
+
+/* "channel NAME": NAME. NULL: another section. */
+static const char *channel_of_section(const char *section)
+{
+    static const char word[] = "channel";
+
+    if (!starts_with(section, word) ||
+        (section[strlen(word)] != ' ' && section[strlen(word)] != '\0'))
+        return NULL;
+    section += strlen(word);
+    return section + strspn(section, " ");
+}
+
+static void complain_of_section(struct loader *loader, int line,
+                                const char *section)
+{
+    const char *near = config_table_near_section(section);
+
+    if (*section == '\0')
+        complain(loader, "%s:%d: before the first [section]",
+                 loader->config->file, line);
+    else
+        complain(loader, "%s:%d: no such section as [%.50s]%s%s%s",
+                 loader->config->file, line, section,
+                 near != NULL ? "; did you mean [" : "",
+                 near != NULL ? near : "", near != NULL ? "]?" : "");
+}
+
+static void on_file_value(void *arg, int line, const char *section,
+                          const char *key, const char *value)
+{
+    struct loader *loader = arg;
+    const char *name = channel_of_section(section);
+    struct target target = worker_target(loader->config);
+    struct config_channel *channel;
+
+    if (name == NULL && config_table_has_section(&config_table_worker, section))
+        take_pair(loader, line, section, &target, key, value);
+    else if (name == NULL)
+        complain_of_section(loader, line, section);
+    else if (!is_channel_name(name))
+        complain(loader,
+                 "%s:%d: [channel %.50s]: a channel's name is up to %d of a-z, "
+                 "0-9, '_' and '-'",
+                 loader->config->file, line, name, CHANNEL_NAME_MAX);
+    else if ((channel = find_or_add(loader, name, false)) != NULL) {
+        target = channel_target(channel);
+        take_pair(loader, line, "channel", &target, key, value);
     }
 }
 
-static void set_token(struct loader *loader, struct config_channel *channel,
-                      const char *name, const char *value)
+static void on_file_fault(void *arg, int line, const char *what)
 {
-    if (!str_copy(channel->access_token, sizeof(channel->access_token),
-                  value) ||
-        !is_header_safe(value)) {
-        channel->access_token[0] = '\0';
-        complain(loader, "%s: not an access token (too long, or with spaces)",
-                 name);
-    }
+    struct loader *loader = arg;
+
+    complain(loader, "%s:%d: %s", loader->config->file, line, what);
 }
 
-static bool has_secret(const struct config_channel *channel)
+static void load_file(struct loader *loader, const char *path)
 {
-    return channel->secret_count > 0;
-}
-
-static bool has_token(const struct config_channel *channel)
-{
-    return channel->access_token[0] != '\0';
-}
-
-struct channel_key {
-    const char *suffix; /* of DARKROOM_CHANNEL_<NAME> */
-    const char *alias;  /* for the default channel */
-    bool (*is_set)(const struct config_channel *channel);
-    void (*set)(struct loader *loader, struct config_channel *channel,
-                const char *name, const char *value);
-};
-
-static const struct channel_key channel_keys[] = {
-    {"_SECRET", "LINE_CHANNEL_SECRET", has_secret, set_secrets},
-    {"_ACCESS_TOKEN", "LINE_CHANNEL_ACCESS_TOKEN", has_token, set_token},
-};
-
-/* The value may be that of a variable or, with _FILE, in a file it names. An
- * environment has no order: which of two names wins would be chance. */
-static void set_channel_key(struct loader *loader,
-                            const struct channel_key *key, const char *channel,
-                            const char *name, const char *value, bool in_file)
-{
-    struct config_channel *c = find_or_add(loader, channel);
-    char content[TOKEN_MAX + 2] = "";
-    size_t len = 0;
+    const struct config_file_reader reader = {
+        .arg = loader, .on_value = on_file_value, .on_fault = on_file_fault};
     enum status status;
 
-    if (c == NULL || *value == '\0')
-        return;
-    if (key->is_set(c)) {
-        complain(loader, "%s: channel %s has this setting by another name, too",
-                 name, channel);
+    if (!str_copy(loader->config->file, sizeof(loader->config->file), path)) {
+        complain(loader, "%.60s...: the name is too long", path);
         return;
     }
-    if (!in_file) {
-        key->set(loader, c, name, value);
-        return;
-    }
-    status = atomicfile_read(value, content, sizeof(content) - 1, &len);
-    if (status != STATUS_OK) {
-        complain(loader, "%s: cannot read '%s': %s", name, value,
-                 status_text(status));
-        return;
-    }
-    content[len] = '\0';
-    content[strcspn(content, "\r\n")] = '\0';
-    key->set(loader, c, name, content);
-    crypto_wipe(content, sizeof(content));
+    status = config_file_read(path, &reader);
+    if (status != STATUS_OK)
+        complain(loader, "%s: %s", path, status_text(status));
 }
 
-/* If `name` ends in `suffix`, the length of what stands before, else 0. */
-static size_t stem_of(const char *name, const char *suffix)
-{
-    size_t len = strlen(name), suffix_len = strlen(suffix);
+/* ---- the environment */
 
-    if (len <= suffix_len || !str_eq(name + len - suffix_len, suffix))
+/* True if `name` is a setting of the worker; it is then given. The name that
+ * other programs may use, too, gives way to the full one. */
+static bool take_worker_variable(struct loader *loader, const char *name,
+                                 const char *value)
+{
+    struct target target = worker_target(loader->config);
+    struct config_origin origin = {.source = CONFIG_ENVIRONMENT};
+
+    (void)str_copy(origin.name, sizeof(origin.name), name);
+    for (size_t i = 0; i < target.table->count; i++) {
+        const struct config_setting *setting = &target.table->settings[i];
+        struct config_origin *have = &target.origins[i];
+        bool is_alias = setting->alias != NULL && str_eq(name, setting->alias);
+        char full[CONFIG_NAME_MAX + 1];
+
+        config_table_env_name(setting, NULL, full, sizeof(full));
+        if (!is_alias && !str_eq(name, full))
+            continue;
+        if (have->source == CONFIG_ENVIRONMENT && is_alias)
+            return true;
+        if (have->source == CONFIG_ENVIRONMENT)
+            have->source = CONFIG_DEFAULT;
+        give(loader, &target, i, &origin, value);
+        return true;
+    }
+    return false;
+}
+
+/* If `name` ends in "_<KEY>", the length of what stands before, else 0. */
+static size_t stem_of(const char *name, const char *key)
+{
+    size_t len = strlen(name), key_len = strlen(key);
+
+    if (len <= key_len + 1 || name[len - key_len - 1] != '_')
         return 0;
-    return len - suffix_len;
+    for (size_t i = 0; i < key_len; i++) {
+        if (name[len - key_len + i] != (char)toupper((unsigned char)key[i]))
+            return 0;
+    }
+    return len - key_len - 1;
 }
 
 /* DARKROOM_CHANNEL_<NAME>: the channel's name in lower case. */
-static bool channel_name(const char *stem, size_t len, char *out, size_t size)
+static bool channel_of_stem(const char *stem, size_t len, char *out,
+                            size_t size)
 {
-    size_t prefix = strlen(CHANNEL_PREFIX);
+    size_t prefix = strlen(CONFIG_CHANNEL_PREFIX);
 
-    if (len <= prefix || strncmp(stem, CHANNEL_PREFIX, prefix) != 0 ||
+    if (len <= prefix || !starts_with(stem, CONFIG_CHANNEL_PREFIX) ||
         !str_copy_n(out, size, stem + prefix, len - prefix))
         return false;
-    for (char *p = out; *p != '\0'; p++) {
-        if (!isalnum((unsigned char)*p) && *p != '_')
-            return false;
+    for (char *p = out; *p != '\0'; p++)
         *p = (char)tolower((unsigned char)*p);
+    return is_channel_name(out);
+}
+
+/* The row of a channel's setting by its name in the environment, and the
+ * channel's name; -1 if it is none. */
+static int channel_row(const char *name, char *channel, size_t size)
+{
+    const struct config_table *table = &config_table_channel;
+
+    for (size_t i = 0; i < table->count; i++) {
+        const char *alias = table->settings[i].alias;
+        size_t len = stem_of(name, table->settings[i].key);
+
+        if (alias != NULL && str_eq(name, alias))
+            return str_copy(channel, size, DEFAULT_CHANNEL) ? (int)i : -1;
+        if (len > 0 && channel_of_stem(name, len, channel, size))
+            return (int)i;
     }
+    return -1;
+}
+
+static bool take_channel_variable(struct loader *loader, const char *name,
+                                  const char *value)
+{
+    struct config_origin origin = {.source = CONFIG_ENVIRONMENT};
+    char channel_name[CHANNEL_NAME_MAX + 1];
+    struct config_channel *channel;
+    struct target target;
+    int row = channel_row(name, channel_name, sizeof(channel_name));
+    size_t len = stem_of(name, "file");
+
+    if (row < 0 && len > 0) {
+        (void)str_copy_n(origin.name, sizeof(origin.name), name, len);
+        row = channel_row(origin.name, channel_name, sizeof(channel_name));
+        origin.by_file = true;
+        if (row >= 0 && !config_table_channel.settings[row].secret)
+            row = -1;
+    }
+    if (row < 0)
+        return false;
+    channel = find_or_add(loader, channel_name, true);
+    if (channel == NULL)
+        return true;
+    (void)str_copy(origin.name, sizeof(origin.name), name);
+    target = channel_target(channel);
+    give(loader, &target, (size_t)row, &origin, value);
     return true;
 }
 
-static bool take_channel_key(struct loader *loader, const char *name,
-                             const char *value)
+static void take_variable(struct loader *loader, const char *variable)
 {
-    size_t len = stem_of(name, "_FILE");
-    bool in_file = len > 0;
-    char bare[CONFIG_VALUE_MAX + 1], channel[CHANNEL_NAME_MAX + 1];
+    char name[CONFIG_NAME_MAX + 1], near[2 * CONFIG_NAME_MAX];
+    size_t len = strcspn(variable, "=");
+    const char *value = variable + len + (variable[len] == '=');
+    bool is_near;
 
-    if (!str_copy_n(bare, sizeof(bare), name, in_file ? len : strlen(name)))
-        return false;
-    for (size_t i = 0; i < ARRAY_COUNT(channel_keys); i++) {
-        const struct channel_key *key = &channel_keys[i];
-
-        if (str_eq(bare, key->alias)) {
-            set_channel_key(loader, key, DEFAULT_CHANNEL, name, value, in_file);
-            return true;
-        }
-        len = stem_of(bare, key->suffix);
-        if (len > 0 && channel_name(bare, len, channel, sizeof(channel))) {
-            set_channel_key(loader, key, channel, name, value, in_file);
-            return true;
-        }
+    if (!str_copy_n(name, sizeof(name), variable, len)) {
+        if (starts_with(variable, CONFIG_NAME_PREFIX))
+            complain(loader, "%.60s...: no such setting", variable);
+        return;
     }
-    return false;
+    if (str_eq(name, FILE_VARIABLE) ||
+        take_worker_variable(loader, name, value) ||
+        take_channel_variable(loader, name, value) ||
+        !starts_with(name, CONFIG_NAME_PREFIX))
+        return;
+    is_near = config_table_near_env(name, near, sizeof(near));
+    complain(loader, "%s: no such setting%s%s%s", name,
+             is_near ? "; did you mean " : "", is_near ? near : "",
+             is_near ? "?" : "");
 }
 
 /* ---- what must hold for the whole */
 
-static bool starts_with(const char *s, const char *prefix)
+static bool is_given(const struct target *target, const char *key)
 {
-    return strncmp(s, prefix, strlen(prefix)) == 0;
+    int row = config_table_find(target->table, NULL, key);
+
+    return row >= 0 && target->origins[row].source != CONFIG_DEFAULT;
 }
 
-/* "user:password@" before the host: a secret where none is expected, or a host
- * that is not the one it seems to be. */
-static bool has_userinfo(const char *url)
+static void complain_of(struct loader *loader, const struct target *target,
+                        const char *key, const char *what)
 {
-    const char *authority = strstr(url, "://");
+    int row = config_table_find(target->table, NULL, key);
+    char label[CONFIG_LABEL_MAX];
 
-    if (authority == NULL)
-        return false;
-    authority += strlen("://");
-    return memchr(authority, '@', strcspn(authority, "/?#")) != NULL;
+    label_of(loader, target, (size_t)row, &target->origins[row], label,
+             sizeof(label));
+    complain(loader, "%s: %s", label, what);
 }
 
-/* ":9000", or nothing, up to the path. */
-static bool is_port(const char *s)
+static void check_channel(struct loader *loader, struct config_channel *channel)
 {
-    if (*s == ':')
-        s += 1 + strspn(s + 1, "0123456789");
-    return *s == '\0' || *s == '/';
-}
+    struct target target = channel_target(channel);
 
-static bool is_loopback_http(const char *url)
-{
-    static const char *const hosts[] = {"http://127.0.0.1", "http://localhost",
-                                        "http://[::1]"};
-
-    for (size_t i = 0; i < ARRAY_COUNT(hosts); i++) {
-        if (starts_with(url, hosts[i]) && is_port(url + strlen(hosts[i])))
-            return true;
-    }
-    return false;
-}
-
-static void check_url(struct loader *loader, const char *name, char *url,
-                      bool loopback_ok)
-{
-    size_t len = strlen(url);
-
-    while (len > 0 && url[len - 1] == '/')
-        url[--len] = '\0';
-    if (len == 0)
-        complain(loader, "%s: missing", name);
-    else if (!is_header_safe(url))
-        complain(loader, "%s: '%s' has a space or a control character", name,
-                 url);
-    else if (has_userinfo(url))
-        complain(loader, "%s: has a user name before the host", name);
-    else if (!starts_with(url, "https://") || len <= strlen("https://")) {
-        if (!loopback_ok || !is_loopback_http(url))
-            complain(loader, "%s: '%s' is not an https:// URL", name, url);
-    }
+    if (!is_given(&target, "secret"))
+        complain(loader, "channel %s: no secret", channel->name);
+    if (!is_given(&target, "access_token") && !is_given(&target, "channel_id"))
+        complain(loader,
+                 "channel %s: no access token, and no channel_id to "
+                 "issue one with",
+                 channel->name);
+    if (channel->late != CONFIG_LATE_FAILURE && channel->push == 0)
+        complain_of(loader, &target, "late",
+                    "a late picture can only be pushed: this needs push = on");
 }
 
 static void check_channels(struct loader *loader)
@@ -393,22 +524,17 @@ static void check_channels(struct loader *loader)
     if (config->channel_count == 0)
         complain(loader,
                  "LINE_CHANNEL_SECRET and LINE_CHANNEL_ACCESS_TOKEN: "
-                 "missing (or DARKROOM_CHANNEL_<NAME>_SECRET and "
-                 "..._ACCESS_TOKEN)");
-    for (size_t i = 0; i < config->channel_count; i++) {
-        const struct config_channel *channel = &config->channels[i];
-
-        if (channel->secret_count == 0)
-            complain(loader, "channel %s: no secret", channel->name);
-        if (channel->access_token[0] == '\0')
-            complain(loader, "channel %s: no access token", channel->name);
-    }
+                 "missing (or a [channel NAME] with secret and "
+                 "access_token)");
+    for (size_t i = 0; i < config->channel_count; i++)
+        check_channel(loader, &config->channels[i]);
 }
 
 /* An empty URL becomes a place under the state directory. */
 static void place(struct loader *loader, char *url, size_t size,
                   const char *scheme, const char *leaf)
 {
+    struct target target = worker_target(loader->config);
     int len;
 
     if (*url != '\0')
@@ -416,106 +542,61 @@ static void place(struct loader *loader, char *url, size_t size,
     len = snprintf(url, size, "%s:%s/%s", scheme, loader->config->state_dir,
                    leaf);
     if (len < 0 || (size_t)len >= size)
-        complain(loader, "DARKROOM_SERVER_STATE_DIR: too long");
-}
-
-/* A 200 promises that the event survives this process. */
-static void check_queue(struct loader *loader)
-{
-    if (starts_with(loader->config->queue_url, "memory:"))
-        complain(loader,
-                 "DARKROOM_QUEUE_URL: memory: is for tests, it forgets what "
-                 "LINE was told is stored; use sqlite:PATH");
-}
-
-/* WIDTHxHEIGHT in pixels. */
-static bool parse_box(struct config *c)
-{
-    const char *mode = c->image_mode;
-    size_t len = strcspn(mode, "x");
-    char width[sizeof(c->image_mode)];
-
-    return mode[len] == 'x' && str_copy_n(width, sizeof(width), mode, len) &&
-           str_to_int64(width, 1, IMAGE_SIDE_MAX, &c->box_width_px) &&
-           str_to_int64(mode + len + 1, 1, IMAGE_SIDE_MAX, &c->box_height_px);
-}
-
-static void check_image_mode(struct loader *loader)
-{
-    struct config *c = loader->config;
-
-    c->max_pixels_mode = str_eq(c->image_mode, "max");
-    if (c->max_pixels_mode || str_eq(c->image_mode, "fit") || parse_box(c))
-        return;
-    complain(loader,
-             "DARKROOM_IMAGE_MODE: '%s' is not one of fit, max, "
-             "WIDTHxHEIGHT",
-             c->image_mode);
+        complain_of(loader, &target, "state_dir", "too long");
 }
 
 static void check_whole(struct loader *loader)
 {
     struct config *c = loader->config;
-    enum log_level level;
+    struct target target = worker_target(c);
 
-    check_url(loader, "PUBLIC_URL", c->public_url, false);
-    check_url(loader, "DARKROOM_LINE_API_URL", c->api_url, true);
-    check_url(loader, "DARKROOM_LINE_DATA_API_URL", c->data_api_url, true);
-    if (!log_level_parse(c->log_level, &level))
-        complain(loader,
-                 "DARKROOM_SERVER_LOG_LEVEL: '%s' is not one of error, "
-                 "warn, info, debug",
-                 c->log_level);
-    if (c->state_dir[0] != '/')
-        complain(loader,
-                 "DARKROOM_SERVER_STATE_DIR: '%s' is not an absolute "
-                 "path",
-                 c->state_dir);
-    check_queue(loader);
+    if (!is_given(&target, "public_url"))
+        complain_of(loader, &target, "public_url",
+                    "missing ([server] public_url in a file)");
     place(loader, c->queue_url, sizeof(c->queue_url), "sqlite", "queue.db");
     place(loader, c->store_url, sizeof(c->store_url), "dir", "public");
-    check_image_mode(loader);
     check_channels(loader);
 }
 
-static void take_variable(struct loader *loader, const char *variable)
+static const char *file_of(char *const *environment)
 {
-    char name[128];
-    size_t len = strcspn(variable, "=");
-    const char *value = variable + len + (variable[len] == '=');
+    static const char variable[] = FILE_VARIABLE "=";
 
-    if (!str_copy_n(name, sizeof(name), variable, len)) {
-        if (starts_with(variable, NAME_PREFIX))
-            complain(loader, "%.60s...: no such setting", variable);
-        return;
+    for (; *environment != NULL; environment++) {
+        if (starts_with(*environment, variable))
+            return *environment + strlen(variable);
     }
-    if (take_setting(loader, name, value) ||
-        take_channel_key(loader, name, value))
-        return;
-    if (starts_with(name, NAME_PREFIX))
-        complain(loader, "%s: no such setting", name);
+    return "";
 }
 
-enum status config_load(struct config *config, char *const *environment,
-                        struct buf *errors)
+enum status config_load(struct config *config, const char *path,
+                        char *const *environment, struct buf *errors)
 {
     struct loader loader = {.config = config, .errors = errors};
+    struct target target = worker_target(config);
 
     memset(config, 0, sizeof(*config));
-    set_defaults(&loader);
+    set_defaults(&loader, &target);
+    if (path == NULL)
+        path = file_of(environment);
+    if (*path != '\0')
+        load_file(&loader, path);
     for (; *environment != NULL; environment++)
         take_variable(&loader, *environment);
     check_whole(&loader);
     return loader.failed ? STATUS_BAD_CONFIG : STATUS_OK;
 }
 
+/* ---- the rest of a config's life */
+
 void config_wipe_environment(char *const *environment)
 {
     for (; *environment != NULL; environment++) {
         char *value = strchr(*environment, '=');
 
-        if (value != NULL && (starts_with(*environment, CHANNEL_PREFIX) ||
-                              starts_with(*environment, "LINE_CHANNEL_")))
+        if (value != NULL &&
+            (starts_with(*environment, CONFIG_CHANNEL_PREFIX) ||
+             starts_with(*environment, "LINE_CHANNEL_")))
             crypto_wipe(value + 1, strlen(value + 1));
     }
 }

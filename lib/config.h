@@ -1,21 +1,25 @@
 /*
- * config.h: the settings of a worker, from the environment.
+ * config.h: the settings of a worker, from a file and from the environment.
  *
  *   buf_init(&errors, CONFIG_ERRORS_MAX_BYTES);
- *   status = config_load(&config, environ, &errors);
+ *   status = config_load(&config, path, environ, &errors);
+ *   config_check_places(&config, &errors)      can it write where it must?
  *   ... one line in `errors` for each thing that is wrong, all at once ...
- *   config_release(&config);           wipes the secrets
+ *   config_release(&config);                   wipes the secrets
  *
- * Every setting is DARKROOM_<SECTION>_<KEY>, e.g. DARKROOM_SERVER_PUBLIC_URL;
- * a channel's is DARKROOM_CHANNEL_<NAME>_<KEY>. For one channel the names that
- * LINE's samples use suffice: LINE_CHANNEL_SECRET, LINE_CHANNEL_ACCESS_TOKEN
- * and PUBLIC_URL; it is then called "default". A secret may be given as a file
- * that holds it: the same name with _FILE; a secret given by two names is an
- * error. So are unknown DARKROOM_ names: a typing mistake does not pass as a
- * default.
+ * The rows of config_table.h say what there is. A setting is `key = value` in a
+ * [section] of the file, or DARKROOM_<SECTION>_<KEY> in the environment, which
+ * wins; an empty value is as good as none. A channel's are in [channel NAME],
+ * or DARKROOM_CHANNEL_<NAME>_<KEY>, where '-' in a name becomes '_'. For one
+ * channel the names that LINE's samples use suffice: LINE_CHANNEL_SECRET,
+ * LINE_CHANNEL_ACCESS_TOKEN and PUBLIC_URL; it is then called "default".
  *
- * config_load() reads secret files and nothing else. The result is plain data,
- * read-only once loaded and then safe for any thread.
+ * A secret may be given as a file that holds it: <key>_file, ..._FILE. A
+ * setting that is given twice in one place is an error. So are unknown names: a
+ * typing mistake does not pass as a default.
+ *
+ * config_load() reads the file, the secret files, and nothing else. The result
+ * is plain data, read-only once loaded and then safe for any thread.
  */
 #ifndef DARKROOM_CONFIG_H
 #define DARKROOM_CONFIG_H
@@ -26,6 +30,18 @@
 
 #define CONFIG_VALUE_MAX 1024 /* bytes of a value that is no secret */
 #define CONFIG_ERRORS_MAX_BYTES (64 * 1024)
+#define CONFIG_NAME_MAX 127   /* bytes of an environment name */
+#define CONFIG_ORIGINS_MAX 32 /* rows of one table, at most */
+
+/* Where a value is from. */
+enum config_source { CONFIG_DEFAULT, CONFIG_FILE, CONFIG_ENVIRONMENT };
+
+struct config_origin {
+    enum config_source source;
+    int line;                       /* in the file, from 1 */
+    bool by_file;                   /* given as <key>_file */
+    char name[CONFIG_NAME_MAX + 1]; /* in the environment */
+};
 
 /* What to do when the reply token's minute is nearly over and the picture is
  * not ready. */
@@ -74,6 +90,7 @@ struct config_channel {
     enum config_forward forward_events;
     char processor_url[CONFIG_VALUE_MAX + 1]; /* "": none */
     int64_t processor_timeout_ms;
+    struct config_origin origins[CONFIG_ORIGINS_MAX]; /* by row of the table */
 };
 
 struct config {
@@ -105,13 +122,30 @@ struct config {
 
     struct config_channel *channels; /* sorted by nothing; at least one */
     size_t channel_count;
+    char file[CONFIG_VALUE_MAX + 1]; /* that was read; "": none */
+    struct config_origin origins[CONFIG_ORIGINS_MAX]; /* by row of the table */
 };
 
-/* `environment` is like environ(7). BAD_CONFIG: see `errors`. config_release()
- * is due either way. */
-enum status config_load(struct config *config, char *const *environment,
+/*
+ * `path` is the file; NULL: the one that DARKROOM_CONFIG names, if any.
+ * `environment` is like environ(7). BAD_CONFIG: see `errors`. config_release()
+ * is due either way.
+ */
+enum status config_load(struct config *config, const char *path,
+                        char *const *environment,
                         struct buf *errors) MUST_CHECK;
+
+/* Whether the directories that will be written to can be, or can be made: state
+ * directory, queue, store. BAD_CONFIG and lines in `errors` if not. Settings
+ * may be wrong otherwise. */
+enum status config_check_places(const struct config *config,
+                                struct buf *errors) MUST_CHECK;
 void config_release(struct config *config);
+
+/* "darkroom.conf:12", "DARKROOM_SERVER_LABS", "default". */
+void config_origin_text(const struct config *config,
+                        const struct config_origin *origin, char *out,
+                        size_t size);
 
 /* Overwrites the values of the channels' settings in place, so that they are
  * not to be found in /proc/PID/environ. After config_load(). */

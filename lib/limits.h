@@ -40,6 +40,10 @@
 #define MESSAGES_MAX_BYTES (64 * 1024) /* their JSON */
 #define TEXT_MAX_BYTES 1000            /* of a text in the settings */
 #define SENDER_NAME_MAX_CHARS 20       /* line-platform 5 */
+#define PUSH_BUDGET_MAX 1000000000
+#define PROCESSOR_TIMEOUT_DEFAULT_MS 5000
+#define PROCESSOR_TIMEOUT_MIN_MS 100
+#define PROCESSOR_TIMEOUT_MAX_MS 20000 /* a third of the token's minute */
 #define SET_WAIT_DEFAULT_MS 10000      /* for the rest of an image set */
 #define SET_WAIT_MAX_MS 40000          /* below the token's minute */
 #define LEASE_MS 30000
@@ -155,5 +159,7 @@
 #define OFFLOAD_THREADS_MAX 8
 #define CHANNELS_MAX 256
 #define CHANNEL_SECRETS_MAX 4
+#define CONFIG_LINE_MAX_BYTES 8192 /* of the settings' file */
+#define CONFIG_LINES_MAX 20000
 
 #endif

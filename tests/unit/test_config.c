@@ -11,7 +11,7 @@
 
 #include "config.h"
 
-#define LINES_MAX 16
+#define LINES_MAX 32
 
 /* Loads "NAME=value" strings; returns the errors, which the caller frees. */
 static char *load(struct config *config, const char *const *variables,
@@ -26,7 +26,7 @@ static char *load(struct config *config, const char *const *variables,
         assert_non_null(environment[n]);
     }
     buf_init(&errors, CONFIG_ERRORS_MAX_BYTES);
-    assert_int_equal(config_load(config, environment, &errors), expected);
+    assert_int_equal(config_load(config, NULL, environment, &errors), expected);
     while (n > 0)
         free(environment[--n]);
     if (errors.data == NULL)
@@ -101,6 +101,7 @@ static void test_secret_from_a_file(void **state)
                    "LINE_CHANNEL_ACCESS_TOKEN_FILE=%s", path);
     free(load(&config, variables, STATUS_OK));
     assert_string_equal(config.channels[0].access_token, "tok");
+    assert_string_equal(config.channels[0].access_token_file, path);
     config_release(&config);
     unlink(path);
     char *errors = load(&config, variables, STATUS_BAD_CONFIG);
@@ -139,6 +140,241 @@ static void test_one_setting_by_two_names(void **state)
                             ": channel default has this setting by another "
                             "name, too\n");
         free(errors);
+        config_release(&config);
+    }
+}
+
+static void test_defaults_of_a_channel(void **state)
+{
+    struct config config;
+    const struct config_channel *channel;
+
+    (void)state;
+    free(load(&config, least, STATUS_OK));
+    channel = config_channel(&config, "default");
+    assert_non_null(channel);
+    assert_int_equal(channel->files, 1);
+    assert_int_equal(channel->external, 0);
+    assert_int_equal(channel->loading, 1);
+    assert_int_equal(channel->mark_as_read, 0);
+    assert_int_equal(channel->push, 0);
+    assert_int_equal(channel->push_budget, 0);
+    assert_int_equal(channel->set_wait_ms, SET_WAIT_DEFAULT_MS);
+    assert_int_equal(channel->late, CONFIG_LATE_FAILURE);
+    assert_int_equal(channel->language, CONFIG_EN);
+    assert_int_equal(channel->forward_events, CONFIG_FORWARD_ALL);
+    assert_int_equal(channel->processor_timeout_ms, 5000);
+    assert_false(channel->failure_off);
+    assert_string_equal(channel->failure_text, "");
+    assert_string_equal(channel->sender_name, "");
+    assert_string_equal(channel->forward_url, "");
+    assert_string_equal(channel->processor_url, "");
+    assert_string_equal(channel->access_token_file, "");
+    config_release(&config);
+}
+
+static void test_all_settings_of_a_channel(void **state)
+{
+    static const char *const variables[] = {
+        "PUBLIC_URL=https://a.example",
+        "DARKROOM_CHANNEL_A_B_SECRET=s",
+        "DARKROOM_CHANNEL_A_B_CHANNEL_ID=1234567890",
+        "DARKROOM_CHANNEL_A_B_FILES=off",
+        "DARKROOM_CHANNEL_A_B_EXTERNAL=on",
+        "DARKROOM_CHANNEL_A_B_LOADING=off",
+        "DARKROOM_CHANNEL_A_B_MARK_AS_READ=on",
+        "DARKROOM_CHANNEL_A_B_PUSH=on",
+        "DARKROOM_CHANNEL_A_B_PUSH_BUDGET=200",
+        "DARKROOM_CHANNEL_A_B_LATE=busy",
+        "DARKROOM_CHANNEL_A_B_LANGUAGE=zh-TW",
+        "DARKROOM_CHANNEL_A_B_FAILURE_TEXT=off",
+        "DARKROOM_CHANNEL_A_B_BUSY_TEXT=請稍候\n一下",
+        "DARKROOM_CHANNEL_A_B_QUOTE_TEXT=PNG!",
+        "DARKROOM_CHANNEL_A_B_SENDER_NAME="
+        "小幫手小幫手小幫手小幫手小幫手小幫手12",
+        "DARKROOM_CHANNEL_A_B_FORWARD_URL=http://10.0.0.7:3000/callback",
+        "DARKROOM_CHANNEL_A_B_FORWARD_EVENTS=other",
+        "DARKROOM_CHANNEL_A_B_PROCESSOR_URL=https://p.example/x?y=1",
+        "DARKROOM_CHANNEL_A_B_PROCESSOR_TIMEOUT_MS=20000",
+        "DARKROOM_CHANNEL_A_B_SET_WAIT_MS=0",
+        NULL};
+    const struct config_channel *channel;
+    struct config config;
+
+    (void)state;
+    free(load(&config, variables, STATUS_OK));
+    assert_int_equal(config.channel_count, 1);
+    channel = config_channel(&config, "a_b");
+    assert_non_null(channel);
+    assert_string_equal(channel->channel_id, "1234567890");
+    assert_string_equal(channel->access_token, "");
+    assert_int_equal(channel->files, 0);
+    assert_int_equal(channel->external, 1);
+    assert_int_equal(channel->loading, 0);
+    assert_int_equal(channel->mark_as_read, 1);
+    assert_int_equal(channel->push, 1);
+    assert_int_equal(channel->push_budget, 200);
+    assert_int_equal(channel->late, CONFIG_LATE_BUSY);
+    assert_int_equal(channel->language, CONFIG_ZH_TW);
+    assert_true(channel->failure_off);
+    assert_string_equal(channel->failure_text, "");
+    assert_string_equal(channel->busy_text, "請稍候\n一下");
+    assert_string_equal(channel->quote_text, "PNG!");
+    assert_string_equal(channel->forward_url, "http://10.0.0.7:3000/callback");
+    assert_int_equal(channel->forward_events, CONFIG_FORWARD_OTHER);
+    assert_string_equal(channel->processor_url, "https://p.example/x?y=1");
+    assert_int_equal(channel->processor_timeout_ms, 20000);
+    assert_int_equal(channel->set_wait_ms, 0);
+    config_release(&config);
+}
+
+/* A late picture can only be pushed. */
+static void test_late_needs_push(void **state)
+{
+    static const char *const variables[] = {
+        "LINE_CHANNEL_SECRET=abc",
+        "LINE_CHANNEL_ACCESS_TOKEN=t",
+        "PUBLIC_URL=https://a.example",
+        "DARKROOM_CHANNEL_DEFAULT_LATE=push",
+        NULL,
+        NULL};
+    const char *with_push[ARRAY_COUNT(variables)];
+    struct config config;
+    char *errors = load(&config, variables, STATUS_BAD_CONFIG);
+
+    (void)state;
+    assert_string_equal(errors,
+                        "DARKROOM_CHANNEL_DEFAULT_LATE: a late picture "
+                        "can only be pushed: this needs push = on\n");
+    free(errors);
+    config_release(&config);
+    memcpy(with_push, variables, sizeof(variables));
+    with_push[4] = "DARKROOM_CHANNEL_DEFAULT_PUSH=on";
+    free(load(&config, with_push, STATUS_OK));
+    assert_int_equal(config.channels[0].late, CONFIG_LATE_PUSH);
+    config_release(&config);
+}
+
+/* What is told of `variable` beside a sound rest; the caller frees it. */
+static char *load_beside(const char *variable)
+{
+    const char *variables[] = {"LINE_CHANNEL_SECRET=abc",
+                               "LINE_CHANNEL_ACCESS_TOKEN=t",
+                               "PUBLIC_URL=https://a.example", variable, NULL};
+    struct config config;
+    char *errors = load(&config, variables, STATUS_BAD_CONFIG);
+
+    config_release(&config);
+    return errors;
+}
+
+static void test_near_misses_are_named(void **state)
+{
+    static const char *const names[][2] = {
+        {"DARKROOM_SERVER_ACCEPTOR", "DARKROOM_SERVER_ACCEPTORS"},
+        {"DARKROOM_SEVRER_LOG_LEVEL", "DARKROOM_SERVER_LOG_LEVEL"},
+        {"DARKROOM_CHANNEL_A_B_PUSHBUDGET", "DARKROOM_CHANNEL_A_B_PUSH_BUDGET"},
+        {"DARKROOM_CHANNEL_X_FORWARD_ULR", "DARKROOM_CHANNEL_X_FORWARD_URL"},
+        {"DARKROOM_SOMETHING_ELSE", NULL},
+        {"DARKROOM_CHANNEL_X_NOTHING_NEAR", NULL},
+        /* it is no secret */
+        {"DARKROOM_CHANNEL_X_PUSH_FILE", "DARKROOM_CHANNEL_X_PUSH_FILES"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        char variable[64], expected[256];
+        char *errors;
+
+        (void)snprintf(variable, sizeof(variable), "%s=1", names[i][0]);
+        (void)snprintf(expected, sizeof(expected),
+                       "%s: no such setting%s%s%s\n", names[i][0],
+                       names[i][1] ? "; did you mean " : "",
+                       names[i][1] ? names[i][1] : "", names[i][1] ? "?" : "");
+        errors = load_beside(variable);
+        assert_string_equal(errors, expected);
+        free(errors);
+    }
+}
+
+static void test_bad_values_of_a_channel(void **state)
+{
+    static const char *const pairs[][2] = {
+        {"FILES=yes", "'yes' is neither on nor off"},
+        {"LATE=never", "'never' is not one of failure, busy, push"},
+        {"LANGUAGE=zh", "'zh' is not one of en, ja, zh-TW"},
+        {"PUSH_BUDGET=-1", "'-1' is not a number from 0 to 1000000000"},
+        {"SET_WAIT_MS=40001", "'40001' is not a number from 0 to 40000"},
+        {"PROCESSOR_TIMEOUT_MS=99", "'99' is not a number from 100 to 20000"},
+        {"CHANNEL_ID=abc", "'abc' is not a number"},
+        {"SENDER_NAME=123456789012345678901", "longer than 20 characters"},
+        {"SENDER_NAME=1234567890123456789😀", "longer than 20 characters"},
+        {"BUSY_TEXT=\xff", "not UTF-8, or with a control character"},
+        {"BUSY_TEXT=a\tb", "not UTF-8, or with a control character"},
+        {"SENDER_NAME=a\nb", "not UTF-8, or with a control character"},
+        {"FORWARD_URL=http://bot.example",
+         "'http://bot.example' is not an https:// URL, nor http:// to a "
+         "private address"},
+        {"FORWARD_URL=http://10.0.0.1.example/",
+         "'http://10.0.0.1.example/' is not an https:// URL, nor http:// to a "
+         "private address"},
+        {"PROCESSOR_URL=https://",
+         "'https://' is not an https:// URL, nor "
+         "http:// to a private address"},
+        {"PROCESSOR_URL=https://u:p@h", "has a user name before the host"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(pairs); i++) {
+        char variable[256], expected[512];
+        char *errors;
+
+        (void)snprintf(variable, sizeof(variable),
+                       "DARKROOM_CHANNEL_DEFAULT_%s", pairs[i][0]);
+        (void)snprintf(expected, sizeof(expected), "%.*s: %s\n",
+                       (int)strcspn(variable, "="), variable, pairs[i][1]);
+        errors = load_beside(variable);
+        assert_string_equal(errors, expected);
+        free(errors);
+    }
+}
+
+static void test_plain_http_to_private_addresses(void **state)
+{
+    static const struct {
+        const char *url;
+        bool ok;
+    } urls[] = {
+        {"http://127.0.0.1:8000/x", true},
+        {"http://localhost", true},
+        {"http://[::1]:8000", true},
+        {"http://172.16.0.1", true},
+        {"http://172.31.255.255", true},
+        {"http://192.168.1.1/a", true},
+        {"http://[fd00::1]:80/", true},
+        {"http://172.32.0.1", false},
+        {"http://172.15.0.1", false},
+        {"http://192.169.1.1", false},
+        {"http://8.8.8.8", false},
+        {"http://[2001:db8::1]", false},
+        {"http://10.1", false},
+        {"http://bot", false},
+        {"http://[fd00::1", false},
+        {"ftp://10.0.0.1", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(urls); i++) {
+        char variable[128];
+        const char *variables[] = {
+            "LINE_CHANNEL_SECRET=abc", "LINE_CHANNEL_ACCESS_TOKEN=t",
+            "PUBLIC_URL=https://a.example", variable, NULL};
+        struct config config;
+
+        (void)snprintf(variable, sizeof(variable),
+                       "DARKROOM_CHANNEL_DEFAULT_FORWARD_URL=%s", urls[i].url);
+        free(load(&config, variables,
+                  urls[i].ok ? STATUS_OK : STATUS_BAD_CONFIG));
         config_release(&config);
     }
 }
@@ -274,6 +510,12 @@ int main(void)
         cmocka_unit_test(test_several_channels),
         cmocka_unit_test(test_secret_from_a_file),
         cmocka_unit_test(test_one_setting_by_two_names),
+        cmocka_unit_test(test_defaults_of_a_channel),
+        cmocka_unit_test(test_all_settings_of_a_channel),
+        cmocka_unit_test(test_late_needs_push),
+        cmocka_unit_test(test_near_misses_are_named),
+        cmocka_unit_test(test_bad_values_of_a_channel),
+        cmocka_unit_test(test_plain_http_to_private_addresses),
         cmocka_unit_test(test_everything_missing_is_told),
         cmocka_unit_test(test_everything_wrong_is_told),
         cmocka_unit_test(test_loopback_api_is_allowed),

@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+#
+# Settings from a file: what is told of a good and of a bad one, and that the
+# example, the README and the table of settings agree.
+
+. "$(dirname "$0")/../lib/smoke.sh"
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+
+smoke_init
+example=scripts/darkroom.conf
+conf=$stack_dir/a.conf
+
+# clean COMMAND...: darkroom with nothing else in the environment; sets `said`.
+clean() {
+    said=$(timeout 10 env -i "$BUILD/darkroom" "$@" 2>&1 </dev/null)
+    status=$?
+}
+
+cat >"$conf" <<END
+[server]
+public_url = https://bot.example.com
+state_dir = $stack_dir/state
+[channel shop]
+secret = hush1
+access_token = hush2
+failure_text = 抱歉
+END
+
+clean check --config "$conf"
+is "a good file is good" $status 0
+like "a value of the file is shown with its line" "$said" \
+    "public_url = https://bot.example.com *# $conf:2"
+like "a default as such" "$said" 'acceptors = 4 *# default'
+like "and that a secret is set" "$said" 'secret = \(set\) *# .*:5'
+ok "no secret is shown" [ "${said/hush/}" = "$said" ]
+clean check --config "$conf" --json
+is "the same for programs" "$(jq -r '.ok, (.settings[] |
+    select(.section == "channel shop" and .source == "file") |
+    "\(.key) \(.set) \(.value) \(.line)")' <<<"$said")" "true
+secret true null 5
+access_token true null 6
+failure_text null 抱歉 7"
+ok "no secret there either" [ "${said/hush/}" = "$said" ]
+
+said=$(env -i DARKROOM_CONFIG="$conf" DARKROOM_SERVER_ACCEPTORS=9 \
+    "$BUILD/darkroom" check 2>&1)
+like "the environment names the file, and wins" "$said" \
+    'acceptors = 9 *# DARKROOM_SERVER_ACCEPTORS'
+
+sed -i 's/^public_url/publicurl/; s/^secret.*/late = busy/' "$conf"
+clean serve --config "$conf"
+is "with a bad file it does not start" $status 78
+like "and says where and what was meant" "$said" \
+    "$conf:2: .*'publicurl'; did you mean public_url"
+like "and all that is wrong at once" "$said" "channel shop: no secret"
+like "also what does not fit together" "$said" "$conf:5: late: "
+clean check --config "$conf"
+is "check says the same" $status 78
+clean check --config "$conf" --json
+is "and for programs" "$(jq -c '[.ok, (.errors | length)]' <<<"$said")" \
+    '[false,4]'
+clean check --config /nonexistent
+is "a file that is not there is an error" $status 78
+clean check --confg x
+is "so is a wrong option" $status 64
+
+clean check --list-settings --json
+keys=$(jq -r '.settings[] | .section + " " + .key' <<<"$said")
+ok "there are settings" [ "$(wc -l <<<"$keys")" -gt 30 ]
+is "none twice" "$(sort <<<"$keys" | uniq -d)" ""
+clean check --list-settings
+is "the example has them all" "$said" "$(<$example)"
+
+# With each line of it in force that has a value. The least that has none is
+# added; what cannot be together (late = ... without push) is no default.
+sed -n 's/^#\([a-z_]* = .\)/\1/; /^#/!p' $example |
+    sed "s|^\[server\]|&\npublic_url = https://a.example|
+        s|^\[channel default\]|&\nsecret = s\naccess_token = t|
+        s|^state_dir = .*|state_dir = $stack_dir/state|" >"$conf"
+clean check --config "$conf"
+is "and they can be set to what it says" $status 0
+is "every one with a default" "$(grep -c "# $conf:" <<<"$said")" \
+    "$(grep -c ' = ' "$conf")"
+
+# The README's table: rows of a section follow its name.
+is "the README has them all, and no other" "$(sed -n \
+    '/^## Settings/,/^## /p' README.md | awk -F '`' '
+    /^\| \*\*\[/ { gsub(/[^a-z]/, "", $0); section = $0 }
+    /^\| `/ { print section, $2 }')" "$keys"
+
+done_testing
