@@ -243,3 +243,50 @@ enum status queue_body_next_due(struct queue *queue, int64_t *due_ms)
     *due_ms = INT64_MAX;
     return queue->ops->body_next_due(queue, due_ms);
 }
+
+/* ---- rules for the backends */
+
+void queue_withdraw(struct job *job, int64_t now_ms)
+{
+    job->state = JOB_DONE;
+    job->outcome = JOB_OUTCOME_WITHDRAWN;
+    job->attempts = 0;
+    job->due_ms = now_ms;
+    job->last_status = STATUS_GONE;
+    (void)str_copy(job->reason, sizeof(job->reason), status_text(STATUS_GONE));
+}
+
+bool queue_is_over_with_fetching(const struct job *job)
+{
+    return job->stage != JOB_STAGE_FETCH || job->state == JOB_DONE ||
+           job->state == JOB_DEAD;
+}
+
+bool queue_is_parked_member(const struct job *job)
+{
+    return job->set_id[0] != '\0' && job->stage == JOB_STAGE_REPLY;
+}
+
+static int compare_members(const void *a, const void *b)
+{
+    const struct job *x = &((const struct queue_lease *)a)->job;
+    const struct job *y = &((const struct queue_lease *)b)->job;
+
+    if (x->set_index != y->set_index)
+        return x->set_index < y->set_index ? -1 : 1;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+void queue_sort_set(struct queue_lease *leases, size_t count)
+{
+    qsort(leases, count, sizeof(*leases), compare_members);
+}
+
+void queue_month(int64_t now_ms, char month[QUEUE_MONTH_SIZE])
+{
+    time_t seconds = (time_t)(now_ms / 1000);
+    struct tm tm = {0};
+
+    (void)gmtime_r(&seconds, &tm);
+    (void)strftime(month, QUEUE_MONTH_SIZE, "%Y-%m", &tm);
+}

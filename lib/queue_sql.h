@@ -1,27 +1,30 @@
 /*
- * queue_sql.h: what queue_sqlite.c says to SQLite: the schema and its versions,
- * the statements and the order of their columns and parameters. Text only.
+ * queue_sql.h: what the SQLite queue says to SQLite: the schema and its
+ * versions, the statements and the order of their columns and parameters. Text
+ * only.
  *
  * One row per job, one column per field of struct job, and `owner` while it is
  * leased. due_ms is "not before" of a READY row and "until" of a LEASED one, so
- * one partial index finds what can be claimed. Counts by state are kept by
- * triggers: a count over a day of finished rows would cost milliseconds, every
- * second, in every worker.
+ * one partial index finds what can be claimed. The unique key begins with the
+ * message, so it also finds the rows of a message and its UNSEND mark. Counts
+ * by state are kept by triggers: a count over a day of finished rows would cost
+ * milliseconds, every second, in every worker. Bodies to forward have a table
+ * of their own, with the same states, and none that is DONE.
  *
  * Numbers in the text are those of enum job_state: 0 READY, 1 LEASED, 2 DONE,
- * 3 DEAD.
+ * 3 DEAD; of enum job_stage: 0 FETCH, 1 REPLY; of enum job_kind: 3 UNSEND.
  */
 #ifndef DARKROOM_QUEUE_SQL_H
 #define DARKROOM_QUEUE_SQL_H
 
 #define QUEUE_SQL_APPLICATION 0x64726B6D /* "drkm" in the file's header */
-#define QUEUE_SQL_VERSION 1              /* kept as user_version */
+#define QUEUE_SQL_VERSION 2              /* kept as user_version */
 
 /* [v] leads from version v to v + 1; 0 is an empty file. */
 extern const char *const queue_sql_migrations[QUEUE_SQL_VERSION];
 
-/* Columns of a SELECT of jobs; 1 to 19 are also the parameters of an INSERT or
- * UPDATE, followed by P_OWNER and, for an UPDATE, P_ID. */
+/* Columns of a SELECT of jobs and of RETURNING; 1 to 29 are also the parameters
+ * of an INSERT or UPDATE, followed by those from P_OWNER on. */
 enum column {
     C_ID,
     C_CHANNEL,
@@ -32,6 +35,13 @@ enum column {
     C_SOURCE_ID,
     C_EVENT_MS,
     C_RECEIVED_MS,
+    C_KIND,
+    C_QUOTE_TOKEN,
+    C_READ_TOKEN,
+    C_SET_ID,
+    C_SET_INDEX,
+    C_SET_TOTAL,
+    C_EXTERNAL_URL,
     C_STATE,
     C_STAGE,
     C_OUTCOME,
@@ -43,8 +53,22 @@ enum column {
     C_REASON,
     C_ORIGINAL_NAME,
     C_PREVIEW_NAME,
+    C_TOKEN_SPENT,
+    C_PUSH_KEY,
+    C_MESSAGES,
     P_OWNER,
     P_ID,
+    P_ADOPT_TOKEN,
+};
+
+/* Columns of SQL_BODY_LEASE. */
+enum body_column {
+    B_ID,
+    B_CHANNEL,
+    B_SIGNATURE,
+    B_RECEIVED_MS,
+    B_ATTEMPTS,
+    B_BODY,
 };
 
 enum sql {
@@ -54,11 +78,19 @@ enum sql {
     SQL_INSERT,
     SQL_FIND,
     SQL_RENEW,
-    SQL_DUE,
+    SQL_IS_UNSENT,
+    SQL_FIND_READY,
+    SQL_WITHDRAW,
     SQL_LEASE,
+    SQL_LEASE_SET,
     SQL_CONDEMN,
     SQL_EXTEND,
+    SQL_HELD,
     SQL_UPDATE,
+    SQL_WAKE_SET,
+    SQL_SET_HAS_KEY,
+    SQL_PUSHES,
+    SQL_COUNT_PUSH,
     SQL_NEXT_OWNER,
     SQL_RELEASE,
     SQL_NEXT_DUE,
@@ -66,6 +98,18 @@ enum sql {
     SQL_TALLY,
     SQL_OLDEST,
     SQL_PURGE,
+    SQL_BODY_PUT,
+    SQL_BODY_HEAD,
+    SQL_BODY_LEASE,
+    SQL_BODY_REMOVE,
+    SQL_BODY_RETRY,
+    SQL_BODY_DROP,
+    SQL_BODY_TRIM,
+    SQL_BODY_PURGE,
+    SQL_BODY_NEXT_OWNER,
+    SQL_BODY_RELEASE,
+    SQL_BODY_STATS,
+    SQL_BODY_DROPPED,
     SQL__COUNT
 };
 

@@ -416,7 +416,7 @@ static void a_newer_version_is_refused(void **state)
     queue_close(queue);
     spoil("PRAGMA user_version = 99");
     assert_int_equal(try_open(&queue), STATUS_BAD_VERSION);
-    spoil("PRAGMA user_version = 1");
+    spoil("PRAGMA user_version = 2");
     queue_close(open_queue());
 }
 
@@ -460,7 +460,7 @@ static void damaged_rows_are_set_dead_and_the_rest_goes_on(void **state)
         "UPDATE job SET last_status = 'WHAT' WHERE id = 2",
         "UPDATE job SET channel = hex(zeroblob(40)) WHERE id = 3",
         "UPDATE job SET reason = 'a' || char(0) || 'b' WHERE id = 4",
-        "UPDATE job SET attempts = -1 WHERE id = 5",
+        "UPDATE job SET attempts = -2 WHERE id = 5",
     };
     struct queue *queue = open_queue();
     struct queue_stats stats;
