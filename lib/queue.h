@@ -74,7 +74,7 @@ struct queue_lease {
 
 /* What an update may do besides; all zero: nothing. */
 struct queue_extra {
-    const char *messages; /* kept with the job and given to who claims it; JSON,
+    const char *messages; /* kept until the job ends and given to who claims it;
                              at most MESSAGES_MAX_BYTES. NULL: as it was */
     int64_t push_budget;  /* pushes of the channel in a month, 0: no bound */
     bool adopt_token;     /* job->reply_token and received_ms are to be written:
@@ -133,8 +133,10 @@ struct queue {
     const struct queue_ops *ops;
 };
 
-/* Opens or creates. BAD_CONFIG: unknown scheme. BAD_VERSION: made by a newer
- * darkroom. `why` receives words for people on failure. */
+/* Opens or creates, and leads an older queue to this version. BAD_CONFIG:
+ * unknown scheme. BAD_VERSION: made by a newer darkroom. BUSY: another process
+ * held the queue for QUEUE_OPEN_WAIT_MS. STOPPING: a signal to stop came while
+ * it waited. `why` receives words for people on failure. */
 enum status queue_open(struct queue **out, const char *url, char *why,
                        size_t why_size) MUST_CHECK;
 

@@ -4,34 +4,12 @@
  *
  * Rollback is real: before a row is changed its old content goes to an undo
  * log, which rollback() plays backwards; rows added since begin() are cut off.
+ * Bodies and counts of pushes are few: begin() copies them.
  * A purged row keeps its place (id 0) until the next begin(). One process, one
  * owner: a lease is the state LEASED and nothing else, and there is never
  * anything to reap.
  */
-#include "queue_backend.h"
-
-struct undo {
-    size_t row;
-    struct job before;
-};
-
-struct memory_queue {
-    struct queue base;
-    bool in_transaction;
-    int64_t last_id;
-
-    struct job *rows;
-    size_t row_count, row_capacity;
-    size_t rows_at_begin;
-
-    struct undo *undos;
-    size_t undo_count, undo_capacity;
-};
-
-static struct memory_queue *memory_of(struct queue *queue)
-{
-    return CONTAINER_OF(queue, struct memory_queue, base);
-}
+#include "queue_memory.h"
 
 static enum status memory_open(struct queue **out, const char *path)
 {
@@ -51,9 +29,54 @@ static void memory_close(struct queue *queue)
 {
     struct memory_queue *mem = memory_of(queue);
 
+    for (size_t i = 0; i < mem->kept_count; i++)
+        free(mem->kept[i]);
+    free(mem->kept);
+    memory_bodies_free(mem);
+    free(mem->pushes.rows);
+    free(mem->pushes_before.rows);
     free(mem->rows);
     free(mem->undos);
     free(mem);
+}
+
+enum status memory_reserve(void **array, size_t *capacity, size_t count,
+                           size_t element_bytes)
+{
+    size_t wanted = *capacity > 0 ? *capacity * 2 : 16;
+    size_t bytes;
+    void *grown;
+
+    if (count < *capacity)
+        return STATUS_OK;
+    if (count >= QUEUE_MEMORY_ROWS_MAX)
+        return STATUS_NO_SPACE;
+    if (!size_mul(wanted, element_bytes, &bytes))
+        return STATUS_NO_MEMORY;
+    grown = realloc(*array, bytes);
+    if (grown == NULL)
+        return STATUS_NO_MEMORY;
+    *array = grown;
+    *capacity = wanted;
+    return STATUS_OK;
+}
+
+const char *memory_keep(struct memory_queue *mem, const char *bytes, size_t len)
+{
+    void *kept = mem->kept;
+    char *copy;
+
+    if (memory_reserve(&kept, &mem->kept_capacity, mem->kept_count,
+                       sizeof(*mem->kept)) != STATUS_OK)
+        return NULL;
+    mem->kept = kept;
+    copy = malloc(len + 1);
+    if (copy == NULL)
+        return NULL;
+    memcpy(copy, bytes, len);
+    copy[len] = '\0';
+    mem->kept[mem->kept_count++] = copy;
+    return copy;
 }
 
 /* ---- transactions */
@@ -63,19 +86,40 @@ static void drop_purged(struct memory_queue *mem)
     size_t kept = 0;
 
     for (size_t i = 0; i < mem->row_count; i++) {
-        if (mem->rows[i].id != 0)
+        if (mem->rows[i].job.id != 0)
             mem->rows[kept++] = mem->rows[i];
     }
     mem->row_count = kept;
 }
 
+static enum status copy_pushes(struct memory_pushes *to,
+                               const struct memory_pushes *from)
+{
+    size_t bytes = from->count * sizeof(*from->rows);
+
+    free(to->rows);
+    *to = (struct memory_pushes){.rows = malloc(bytes + 1)};
+    if (to->rows == NULL)
+        return STATUS_NO_MEMORY;
+    if (bytes > 0)
+        memcpy(to->rows, from->rows, bytes);
+    to->count = to->capacity = from->count;
+    return STATUS_OK;
+}
+
 static enum status memory_begin(struct queue *queue)
 {
     struct memory_queue *mem = memory_of(queue);
+    enum status status;
 
     if (mem->in_transaction)
         return STATUS_BUG;
     drop_purged(mem);
+    status = memory_bodies_begin(mem);
+    if (status == STATUS_OK)
+        status = copy_pushes(&mem->pushes_before, &mem->pushes);
+    if (status != STATUS_OK)
+        return status;
     mem->in_transaction = true;
     mem->rows_at_begin = mem->row_count;
     mem->undo_count = 0;
@@ -99,34 +143,16 @@ static void memory_rollback(struct queue *queue)
     if (!mem->in_transaction)
         return;
     while (mem->undo_count > 0) {
-        const struct undo *undo = &mem->undos[--mem->undo_count];
+        const struct memory_undo *undo = &mem->undos[--mem->undo_count];
 
         mem->rows[undo->row] = undo->before;
     }
     mem->row_count = mem->rows_at_begin;
+    memory_bodies_rollback(mem);
+    free(mem->pushes.rows);
+    mem->pushes = mem->pushes_before;
+    mem->pushes_before = (struct memory_pushes){0};
     mem->in_transaction = false;
-}
-
-/* Room for `count` + 1 elements in a growing array. */
-static enum status reserve(void **array, size_t *capacity, size_t count,
-                           size_t element_bytes)
-{
-    size_t wanted = *capacity > 0 ? *capacity * 2 : 16;
-    size_t bytes;
-    void *grown;
-
-    if (count < *capacity)
-        return STATUS_OK;
-    if (count >= QUEUE_MEMORY_ROWS_MAX)
-        return STATUS_NO_SPACE;
-    if (!size_mul(wanted, element_bytes, &bytes))
-        return STATUS_NO_MEMORY;
-    grown = realloc(*array, bytes);
-    if (grown == NULL)
-        return STATUS_NO_MEMORY;
-    *array = grown;
-    *capacity = wanted;
-    return STATUS_OK;
 }
 
 /* To be called before rows[row] is changed. */
@@ -137,17 +163,17 @@ static enum status remember(struct memory_queue *mem, size_t row)
 
     if (!mem->in_transaction)
         return STATUS_BUG;
-    status = reserve(&undos, &mem->undo_capacity, mem->undo_count,
-                     sizeof(struct undo));
+    status = memory_reserve(&undos, &mem->undo_capacity, mem->undo_count,
+                            sizeof(struct memory_undo));
     if (status != STATUS_OK)
         return status;
     mem->undos = undos;
     mem->undos[mem->undo_count++] =
-        (struct undo){.row = row, .before = mem->rows[row]};
+        (struct memory_undo){.row = row, .before = mem->rows[row]};
     return STATUS_OK;
 }
 
-/* ---- changes */
+/* ---- rows */
 
 static bool is_unfinished(const struct job *job)
 {
@@ -155,81 +181,225 @@ static bool is_unfinished(const struct job *job)
            (job->state == JOB_READY || job->state == JOB_LEASED);
 }
 
-static struct job *find_id(struct memory_queue *mem, int64_t id)
+static struct memory_row *find_id(struct memory_queue *mem, int64_t id)
 {
     for (size_t i = 0; i < mem->row_count; i++) {
-        if (mem->rows[i].id == id)
+        if (mem->rows[i].job.id == id)
             return &mem->rows[i];
     }
     return NULL;
 }
 
-static struct job *find_key(struct memory_queue *mem, const struct job *job)
+static bool is_of_message(const struct job *a, const struct job *b)
+{
+    return a->id != 0 && str_eq(a->message_id, b->message_id) &&
+           str_eq(a->channel, b->channel);
+}
+
+static struct memory_row *find_key(struct memory_queue *mem,
+                                   const struct job *job)
 {
     for (size_t i = 0; i < mem->row_count; i++) {
-        struct job *row = &mem->rows[i];
+        struct memory_row *row = &mem->rows[i];
 
-        if (row->id != 0 && str_eq(row->channel, job->channel) &&
-            str_eq(row->event_id, job->event_id) &&
-            str_eq(row->message_id, job->message_id))
+        if (is_of_message(&row->job, job) &&
+            str_eq(row->job.event_id, job->event_id))
             return row;
     }
     return NULL;
 }
 
-static enum status renew(struct memory_queue *mem, struct job *row,
+static bool is_unsent(const struct memory_queue *mem, const struct job *job)
+{
+    for (size_t i = 0; i < mem->row_count; i++) {
+        const struct job *row = &mem->rows[i].job;
+
+        if (row->kind == JOB_UNSEND && is_of_message(row, job))
+            return true;
+    }
+    return false;
+}
+
+static bool is_of_set(const struct job *a, const struct job *b)
+{
+    return a->id != 0 && b->set_id[0] != '\0' && str_eq(a->set_id, b->set_id) &&
+           str_eq(a->channel, b->channel);
+}
+
+/* ---- image sets */
+
+static int32_t count_over_with_fetching(const struct memory_queue *mem,
+                                        const struct job *member)
+{
+    int32_t count = 0;
+
+    for (size_t i = 0; i < mem->row_count; i++) {
+        const struct job *row = &mem->rows[i].job;
+
+        count +=
+            is_of_set(row, member) && queue_is_over_with_fetching(row) ? 1 : 0;
+    }
+    return count;
+}
+
+static enum status wake_set(struct memory_queue *mem, const struct job *member,
+                            int64_t now_ms)
+{
+    int32_t over = count_over_with_fetching(mem, member);
+
+    for (size_t i = 0; i < mem->row_count; i++) {
+        struct job *row = &mem->rows[i].job;
+        enum status status;
+
+        if (!is_of_set(row, member) || row->state != JOB_READY ||
+            row->stage != JOB_STAGE_REPLY || row->set_total == 0 ||
+            over < row->set_total)
+            continue;
+        status = remember(mem, i);
+        if (status != STATUS_OK)
+            return status;
+        row->due_ms = int64_min(row->due_ms, now_ms);
+    }
+    return STATUS_OK;
+}
+
+/* ---- put */
+
+static enum status renew(struct memory_queue *mem, struct memory_row *row,
                          struct job *job)
 {
     enum status status;
 
-    job->id = row->id;
-    if (!is_unfinished(row))
+    job->id = row->job.id;
+    if (!is_unfinished(&row->job) || row->job.reply_in_doubt ||
+        row->job.token_spent)
         return STATUS_DUPLICATE;
     status = remember(mem, (size_t)(row - mem->rows));
     if (status != STATUS_OK)
         return status;
-    memcpy(row->reply_token, job->reply_token, sizeof(row->reply_token));
-    row->received_ms = job->received_ms;
+    memcpy(row->job.reply_token, job->reply_token, sizeof(job->reply_token));
+    row->job.received_ms = job->received_ms;
     return STATUS_DUPLICATE;
+}
+
+static enum status insert(struct memory_queue *mem, struct job *job)
+{
+    struct memory_row *known = find_key(mem, job);
+    void *rows = mem->rows;
+    enum status status;
+
+    if (known != NULL)
+        return renew(mem, known, job);
+    status = memory_reserve(&rows, &mem->row_capacity, mem->row_count,
+                            sizeof(struct memory_row));
+    if (status != STATUS_OK)
+        return status;
+    mem->rows = rows;
+    job->id = ++mem->last_id;
+    mem->rows[mem->row_count++] = (struct memory_row){.job = *job};
+    return STATUS_OK;
+}
+
+static enum status withdraw_ready(struct memory_queue *mem,
+                                  const struct job *unsend, int64_t now_ms)
+{
+    enum status status = STATUS_OK;
+
+    for (size_t i = 0; i < mem->row_count && status == STATUS_OK; i++) {
+        struct memory_row *row = &mem->rows[i];
+        struct job after = row->job;
+
+        if (!is_of_message(&row->job, unsend) || row->job.kind == JOB_UNSEND ||
+            row->job.state != JOB_READY)
+            continue;
+        status = remember(mem, i);
+        if (status != STATUS_OK)
+            return status;
+        queue_withdraw(&after, row->job.due_ms);
+        after.attempts = row->job.attempts;
+        *row = (struct memory_row){.job = after};
+        status = wake_set(mem, &row->job, now_ms);
+    }
+    return status;
 }
 
 static enum status memory_put(struct queue *queue, struct job *job,
                               int64_t now_ms, int64_t lease_ms)
 {
     struct memory_queue *mem = memory_of(queue);
-    struct job *known = find_key(mem, job);
-    void *rows = mem->rows;
     enum status status;
+    bool withdrawn;
 
     if (!mem->in_transaction)
         return STATUS_BUG;
-    if (known != NULL)
-        return renew(mem, known, job);
-    status =
-        reserve(&rows, &mem->row_capacity, mem->row_count, sizeof(struct job));
-    if (status != STATUS_OK)
-        return status;
-    mem->rows = rows;
-    job->id = ++mem->last_id;
     job->state = lease_ms > 0 ? JOB_LEASED : JOB_READY;
     job->attempts = lease_ms > 0 ? 1 : 0;
     job->due_ms = now_ms + lease_ms;
-    mem->rows[mem->row_count++] = *job;
-    return STATUS_OK;
+    withdrawn = job->kind != JOB_UNSEND && is_unsent(mem, job);
+    if (withdrawn)
+        queue_withdraw(job, now_ms);
+    status = insert(mem, job);
+    if (status == STATUS_OK && job->kind == JOB_UNSEND)
+        status = withdraw_ready(mem, job, now_ms);
+    if (status == STATUS_OK && withdrawn)
+        status = wake_set(mem, job, now_ms);
+    return status;
 }
 
-static struct job *oldest_due(struct memory_queue *mem, int64_t now_ms)
+/* ---- claim and lease */
+
+static enum status lease(struct memory_queue *mem, struct memory_row *row,
+                         int64_t until_ms, struct queue_lease *out)
 {
-    struct job *oldest = NULL;
+    enum status status = remember(mem, (size_t)(row - mem->rows));
+
+    if (status != STATUS_OK)
+        return status;
+    row->job.state = JOB_LEASED;
+    row->job.attempts++;
+    row->job.due_ms = until_ms;
+    *out = (struct queue_lease){.job = row->job};
+    if (row->messages == NULL)
+        return STATUS_OK;
+    out->messages = strdup(row->messages);
+    return out->messages != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+static struct memory_row *oldest_due(struct memory_queue *mem, int64_t now_ms)
+{
+    struct memory_row *oldest = NULL;
 
     for (size_t i = 0; i < mem->row_count; i++) {
-        struct job *row = &mem->rows[i];
+        struct memory_row *row = &mem->rows[i];
 
-        if (is_unfinished(row) && row->due_ms <= now_ms &&
-            (oldest == NULL || row->due_ms < oldest->due_ms))
+        if (is_unfinished(&row->job) && row->job.due_ms <= now_ms &&
+            (oldest == NULL || row->job.due_ms < oldest->job.due_ms))
             oldest = row;
     }
     return oldest;
+}
+
+/* Adds the rest of the set of leases[0]. */
+static enum status lease_set(struct memory_queue *mem, int64_t now_ms,
+                             int64_t until_ms, struct queue_lease *leases,
+                             size_t *count)
+{
+    enum status status = STATUS_OK;
+
+    for (size_t i = 0;
+         i < mem->row_count && status == STATUS_OK && *count < SET_TOTAL_MAX;
+         i++) {
+        struct job *row = &mem->rows[i].job;
+
+        if (!is_of_set(row, &leases[0].job) || row->stage != JOB_STAGE_REPLY ||
+            !is_unfinished(row) ||
+            (row->state == JOB_LEASED && row->due_ms > now_ms))
+            continue;
+        status = lease(mem, &mem->rows[i], until_ms, &leases[*count]);
+        (*count)++;
+    }
+    queue_sort_set(leases, *count);
+    return status;
 }
 
 static enum status memory_claim(struct queue *queue, int64_t now_ms,
@@ -237,19 +407,22 @@ static enum status memory_claim(struct queue *queue, int64_t now_ms,
                                 size_t max, size_t *count)
 {
     struct memory_queue *mem = memory_of(queue);
-    struct job *row;
+    struct memory_row *row;
+    enum status status = STATUS_OK;
 
-    while (*count < max && (row = oldest_due(mem, now_ms)) != NULL) {
-        enum status status = remember(mem, (size_t)(row - mem->rows));
+    while (*count < max && status == STATUS_OK &&
+           (row = oldest_due(mem, now_ms)) != NULL) {
+        size_t more = 1;
 
-        if (status != STATUS_OK)
-            return status;
-        row->state = JOB_LEASED;
-        row->attempts++;
-        row->due_ms = now_ms + lease_ms;
-        leases[(*count)++] = (struct queue_lease){.job = *row};
+        status = lease(mem, row, now_ms + lease_ms, &leases[*count]);
+        if (status == STATUS_OK && queue_is_parked_member(&row->job))
+            status = lease_set(mem, now_ms, now_ms + lease_ms, leases + *count,
+                               &more);
+        *count += more;
     }
-    return STATUS_OK;
+    while (status != STATUS_OK && *count > 0)
+        free(leases[--*count].messages);
+    return status;
 }
 
 static enum status memory_extend(struct queue *queue, const int64_t *ids,
@@ -258,17 +431,112 @@ static enum status memory_extend(struct queue *queue, const int64_t *ids,
     struct memory_queue *mem = memory_of(queue);
 
     for (size_t i = 0; i < count; i++) {
-        struct job *row = find_id(mem, ids[i]);
+        struct memory_row *row = find_id(mem, ids[i]);
         enum status status;
 
-        if (row == NULL || row->state != JOB_LEASED)
+        if (row == NULL || row->job.state != JOB_LEASED)
             continue;
         status = remember(mem, (size_t)(row - mem->rows));
         if (status != STATUS_OK)
             return status;
-        row->due_ms = until_ms;
+        row->job.due_ms = until_ms;
     }
     return STATUS_OK;
+}
+
+/* ---- the budget of pushes */
+
+/* True if this update begins a push that counts. */
+static bool push_is_new(const struct memory_queue *mem, const struct job *row,
+                        const struct job *job)
+{
+    if (job->stage != JOB_STAGE_PUSH || job->push_key[0] == '\0' ||
+        row->push_key[0] != '\0')
+        return false;
+    for (size_t i = 0; i < mem->row_count; i++) {
+        if (is_of_set(&mem->rows[i].job, row) &&
+            str_eq(mem->rows[i].job.push_key, job->push_key))
+            return false;
+    }
+    return true;
+}
+
+static enum status find_count(struct memory_queue *mem, const char *channel,
+                              int64_t now_ms, struct memory_push_count **found)
+{
+    struct memory_push_count fresh = {0};
+    void *rows = mem->pushes.rows;
+    enum status status;
+
+    queue_month(now_ms, fresh.month);
+    (void)str_copy(fresh.channel, sizeof(fresh.channel), channel);
+    for (size_t i = 0; i < mem->pushes.count; i++) {
+        *found = &mem->pushes.rows[i];
+        if (str_eq((*found)->channel, channel) &&
+            str_eq((*found)->month, fresh.month))
+            return STATUS_OK;
+    }
+    status = memory_reserve(&rows, &mem->pushes.capacity, mem->pushes.count,
+                            sizeof(fresh));
+    if (status != STATUS_OK)
+        return status;
+    mem->pushes.rows = rows;
+    *found = &mem->pushes.rows[mem->pushes.count++];
+    **found = fresh;
+    return STATUS_OK;
+}
+
+static enum status count_push(struct memory_queue *mem, const char *channel,
+                              int64_t budget, int64_t now_ms)
+{
+    struct memory_push_count *count = NULL;
+    enum status status = find_count(mem, channel, now_ms, &count);
+
+    if (status != STATUS_OK)
+        return status;
+    if (budget > 0 && count->pushes >= budget)
+        return STATUS_OVER_BUDGET;
+    count->pushes++;
+    return STATUS_OK;
+}
+
+/* ---- update */
+
+static bool is_over(const struct job *job)
+{
+    return job->state == JOB_DONE || job->state == JOB_DEAD;
+}
+
+/* NULL where there are to be none. */
+static enum status next_messages(struct memory_queue *mem,
+                                 const struct memory_row *row,
+                                 const struct job *job,
+                                 const struct queue_extra *extra,
+                                 const char **messages)
+{
+    *messages = is_over(job) ? NULL : row->messages;
+    if (is_over(job) || extra->messages == NULL)
+        return STATUS_OK;
+    *messages = memory_keep(mem, extra->messages, strlen(extra->messages));
+    return *messages != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+static void write_row(struct memory_row *row, struct job *job,
+                      const struct queue_extra *extra)
+{
+    struct job changed = *job;
+
+    memcpy(&changed, &row->job, offsetof(struct job, state)); /* what came in */
+    if (extra->adopt_token) {
+        memcpy(changed.reply_token, job->reply_token, sizeof(job->reply_token));
+        changed.received_ms = job->received_ms;
+    }
+    if (changed.state == JOB_LEASED) {
+        changed.due_ms = int64_max(row->job.due_ms, job->due_ms);
+        memcpy(job->reply_token, changed.reply_token, sizeof(job->reply_token));
+        job->received_ms = changed.received_ms;
+    }
+    row->job = changed;
 }
 
 static enum status memory_update(struct queue *queue, struct job *job,
@@ -276,26 +544,36 @@ static enum status memory_update(struct queue *queue, struct job *job,
                                  int64_t now_ms)
 {
     struct memory_queue *mem = memory_of(queue);
-    struct job *row = find_id(mem, job->id);
-    struct job changed;
+    struct memory_row *row = find_id(mem, job->id);
+    bool was_fetching;
     enum status status;
 
-    (void)extra;
-    (void)now_ms;
     if (!mem->in_transaction)
         return STATUS_BUG;
-    if (row == NULL || row->state != JOB_LEASED)
+    if (row == NULL || row->job.state != JOB_LEASED)
         return STATUS_LEASE_LOST;
+    if (!is_over(job) && row->job.kind != JOB_UNSEND &&
+        is_unsent(mem, &row->job))
+        return STATUS_GONE;
+    if (push_is_new(mem, &row->job, job)) {
+        status = count_push(mem, row->job.channel, extra->push_budget, now_ms);
+        if (status != STATUS_OK)
+            return status;
+    }
     status = remember(mem, (size_t)(row - mem->rows));
     if (status != STATUS_OK)
         return status;
-    changed = *job;
-    memcpy(&changed, row, offsetof(struct job, state)); /* what came in */
-    if (changed.state == JOB_LEASED)
-        changed.due_ms = int64_max(row->due_ms, job->due_ms);
-    *row = changed;
-    return STATUS_OK;
+    was_fetching = row->job.stage == JOB_STAGE_FETCH;
+    status = next_messages(mem, row, job, extra, &row->messages);
+    if (status != STATUS_OK)
+        return status;
+    write_row(row, job, extra);
+    return was_fetching && queue_is_over_with_fetching(&row->job)
+               ? wake_set(mem, &row->job, now_ms)
+               : STATUS_OK;
 }
+
+/* ---- chores */
 
 static enum status memory_reap(struct queue *queue, int64_t now_ms,
                                size_t *count)
@@ -311,7 +589,7 @@ static enum status memory_purge(struct queue *queue, int64_t before_ms,
     struct memory_queue *mem = memory_of(queue);
 
     for (size_t i = 0; i < mem->row_count && *count < max; i++) {
-        struct job *row = &mem->rows[i];
+        struct job *row = &mem->rows[i].job;
         enum status status;
 
         if (row->id == 0 || row->state != JOB_DONE ||
@@ -323,6 +601,7 @@ static enum status memory_purge(struct queue *queue, int64_t before_ms,
         row->id = 0;
         (*count)++;
     }
+    memory_bodies_purge(mem, before_ms);
     return STATUS_OK;
 }
 
@@ -333,19 +612,20 @@ static enum status memory_next_due(struct queue *queue, int64_t *due_ms)
     struct memory_queue *mem = memory_of(queue);
 
     for (size_t i = 0; i < mem->row_count; i++) {
-        if (is_unfinished(&mem->rows[i]))
-            *due_ms = int64_min(*due_ms, mem->rows[i].due_ms);
+        if (is_unfinished(&mem->rows[i].job))
+            *due_ms = int64_min(*due_ms, mem->rows[i].job.due_ms);
     }
     return STATUS_OK;
 }
 
 static enum status memory_get(struct queue *queue, int64_t id, struct job *job)
 {
-    const struct job *row = id > 0 ? find_id(memory_of(queue), id) : NULL;
+    const struct memory_row *row =
+        id > 0 ? find_id(memory_of(queue), id) : NULL;
 
     if (row == NULL)
         return STATUS_NOT_FOUND;
-    *job = *row;
+    *job = row->job;
     return STATUS_OK;
 }
 
@@ -354,7 +634,7 @@ static enum status memory_stats(struct queue *queue, struct queue_stats *stats)
     struct memory_queue *mem = memory_of(queue);
 
     for (size_t i = 0; i < mem->row_count; i++) {
-        const struct job *row = &mem->rows[i];
+        const struct job *row = &mem->rows[i].job;
 
         if (row->id == 0)
             continue;
@@ -366,44 +646,7 @@ static enum status memory_stats(struct queue *queue, struct queue_stats *stats)
             (stats->oldest_ms == 0 || row->received_ms < stats->oldest_ms))
             stats->oldest_ms = row->received_ms;
     }
-    return STATUS_OK;
-}
-
-static enum status memory_body_put(struct queue *queue, struct queue_body *body,
-                                   int64_t now_ms)
-{
-    (void)queue;
-    (void)body;
-    (void)now_ms;
-    return STATUS_NO_SPACE;
-}
-
-static enum status memory_body_claim(struct queue *queue, int64_t now_ms,
-                                     int64_t lease_ms, struct queue_body **body)
-{
-    (void)queue;
-    (void)now_ms;
-    (void)lease_ms;
-    (void)body;
-    return STATUS_NOT_FOUND;
-}
-
-static enum status memory_body_end(struct queue *queue, int64_t id,
-                                   enum queue_body_end end, int64_t due_ms,
-                                   const char *why)
-{
-    (void)queue;
-    (void)id;
-    (void)end;
-    (void)due_ms;
-    (void)why;
-    return STATUS_LEASE_LOST;
-}
-
-static enum status memory_body_next_due(struct queue *queue, int64_t *due_ms)
-{
-    (void)queue;
-    (void)due_ms;
+    memory_bodies_stats(mem, stats);
     return STATUS_OK;
 }
 
