@@ -56,8 +56,10 @@
 #define QUEUE_STATS_MS 1000   /* age of the numbers of the depth check */
 #define QUEUE_RETRY_MIN_MS 10 /* after a failed transaction, doubled ... */
 #define QUEUE_RETRY_MAX_MS 500
-#define QUEUE_STOP_MS 2000        /* for what waits when the worker ends */
-#define QUEUE_OPEN_WAIT_MS 30000  /* for the gate, before it gives up */
+#define QUEUE_STOP_MS 2000       /* for what waits when the worker ends */
+#define QUEUE_OPEN_WAIT_MS 30000 /* for the gate, before it gives up */
+#define QUEUE_OPEN_TELL_MS 1000
+#define QUEUE_OPEN_PAUSE_MS 10
 #define QUEUE_BUSY_TIMEOUT_MS 500 /* SQLite's own; below QUEUE_WAIT_MS */
 #define QUEUE_OWNER_MAX 128       /* host:pid:random */
 #define QUEUE_DONE_KEEP_MS (24 * 60 * 60 * 1000) /* duplicates are known */

@@ -20,6 +20,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -84,6 +86,94 @@ enum status queue_lock_enter(struct queue_lock *lock)
     if (set_lock(lock->gate_fd, F_OFD_SETLKW, F_WRLCK) < 0)
         return lock_failed("fcntl", "gate");
     return STATUS_OK;
+}
+
+/* A worker blocks the signals that stop it and waits for them later; here it
+ * only looks. */
+static bool stop_is_wanted(void)
+{
+    static const int stops[] = {SIGTERM, SIGINT, SIGQUIT};
+    sigset_t pending;
+
+    if (sigpending(&pending) < 0)
+        return false;
+    for (size_t i = 0; i < ARRAY_COUNT(stops); i++) {
+        if (sigismember(&pending, stops[i]) == 1)
+            return true;
+    }
+    return false;
+}
+
+/* A thread that stands in the kernel's line; fcntl() may be cancelled there. */
+static void *wait_in_line(void *arg)
+{
+    const struct queue_lock *lock = arg;
+
+    return set_lock(lock->gate_fd, F_OFD_SETLKW, F_WRLCK) == 0 ? arg : NULL;
+}
+
+/* AGAIN: the thread still waits. */
+static enum status try_join(pthread_t thread)
+{
+    void *lock = NULL;
+
+    if (pthread_tryjoin_np(thread, &lock) == EBUSY)
+        return STATUS_AGAIN;
+    return lock != NULL ? STATUS_OK : lock_failed("fcntl", "gate");
+}
+
+/* What ends the wait before its time, else AGAIN. */
+static enum status patience(int64_t start_ms, int64_t wait_ms, bool *told)
+{
+    int64_t waited_ms = mono_ms() - start_ms;
+
+    if (stop_is_wanted())
+        return STATUS_STOPPING;
+    if (waited_ms >= wait_ms)
+        return STATUS_BUSY;
+    if (waited_ms >= QUEUE_OPEN_TELL_MS && !*told) {
+        LOG(WARN, "queue_gate_is_held", LOG_INT("waited_ms", waited_ms),
+            LOG_INT("patience_ms", wait_ms));
+        *told = true;
+    }
+    return STATUS_AGAIN;
+}
+
+static enum status wait_for_thread(pthread_t thread, int64_t wait_ms)
+{
+    const struct timespec pause = {.tv_nsec = QUEUE_OPEN_PAUSE_MS * 1000000L};
+    int64_t start_ms = mono_ms();
+    enum status status = STATUS_AGAIN;
+    bool told = false;
+
+    while (status == STATUS_AGAIN) {
+        (void)nanosleep(&pause, NULL);
+        status = try_join(thread);
+        if (status != STATUS_AGAIN)
+            return status;
+        status = patience(start_ms, wait_ms, &told);
+    }
+    (void)pthread_cancel(thread);
+    (void)pthread_join(thread, NULL);
+    return status;
+}
+
+/* The kernel's line has no wait with an end, and whoever only looks from time
+ * to time finds the gate of a busy pool always taken: so a thread waits there.
+ * If it is let in as it is cancelled, the lock goes with the descriptor. */
+enum status queue_lock_enter_within(struct queue_lock *lock, int64_t wait_ms)
+{
+    pthread_t thread;
+    int err;
+
+    if (set_lock(lock->gate_fd, F_OFD_SETLK, F_WRLCK) == 0)
+        return STATUS_OK;
+    if (errno != EAGAIN && errno != EACCES)
+        return lock_failed("fcntl", "gate");
+    err = pthread_create(&thread, NULL, wait_in_line, lock);
+    if (err != 0)
+        return status_from_errno(err);
+    return wait_for_thread(thread, wait_ms);
 }
 
 void queue_lock_leave(struct queue_lock *lock)

@@ -37,6 +37,13 @@ void queue_lock_close(struct queue_lock *lock);
 /* Waits its turn, first come, first served, without a bound: who is inside
  * stays for one transaction. */
 enum status queue_lock_enter(struct queue_lock *lock) MUST_CHECK;
+
+/* The same for an open: BUSY after
+ * `wait_ms`, with a line in the log long before; STOPPING if SIGTERM, SIGINT or
+ * SIGQUIT is pending (a worker blocks them and waits for them later). After a
+ * failure the lock is only to be closed. */
+enum status queue_lock_enter_within(struct queue_lock *lock,
+                                    int64_t wait_ms) MUST_CHECK;
 void queue_lock_leave(struct queue_lock *lock);
 
 /* Inside the gate. Takes a name that nobody had before, and removes the files

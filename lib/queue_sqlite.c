@@ -45,7 +45,7 @@ static enum status sqlite_open(struct queue **out, const char *path)
     q->base.ops = &queue_sqlite_ops;
     status = queue_lock_open(&q->lock, path);
     if (status == STATUS_OK)
-        status = queue_lock_enter(&q->lock);
+        status = queue_lock_enter_within(&q->lock, QUEUE_OPEN_WAIT_MS);
     if (status == STATUS_OK) {
         status = set_up(q, path);
         queue_lock_leave(&q->lock);
