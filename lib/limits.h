@@ -29,16 +29,20 @@
 
 /* ---- jobs */
 #define JOB_ATTEMPTS_MAX 12
-#define JOB_REASON_MAX 160            /* text of a receipt */
-#define REPLY_TOKEN_LIFE_MS 60000     /* line-platform 4.1 */
-#define REPLY_MARGIN_MS 2000          /* clocks, and the way to LINE */
-#define CHANNEL_WAIT_MS 2000          /* for a worker that knows the channel */
-#define RETRY_KEY_MAX 36              /* UUID, line-platform 4.2 */
+#define JOB_ATTEMPTS_LATE_MAX 40  /* of a job that has longer than a minute */
+#define RETRY_AGE_SHARE 8         /* a retry waits this part of the job's age */
+#define JOB_REASON_MAX 160        /* text of a receipt */
+#define REPLY_TOKEN_LIFE_MS 60000 /* line-platform 4.1 */
+#define REPLY_MARGIN_MS 2000      /* clocks, and the way to LINE */
+#define CHANNEL_WAIT_MS 2000      /* for a worker that knows the channel */
+#define RETRY_KEY_MAX 36          /* UUID, line-platform 4.2 */
 #define PUSH_LIFE_MS (60 * 60 * 1000) /* after it a push helps nobody */
 #define LATE_MARGIN_MS 8000 /* before the token's end: time for a last text */
 #define MESSAGES_MAX 5      /* in one reply or push, line-platform 4.1 */
 #define MESSAGES_MAX_BYTES (64 * 1024) /* their JSON */
 #define TEXT_MAX_BYTES 1000            /* of a text in the settings */
+#define LOADING_SECONDS 20             /* of the animation, line-platform 6 */
+#define LOADING_FRESH_MS 10000         /* older pictures show none */
 #define SENDER_NAME_MAX_CHARS 20       /* line-platform 5 */
 #define PUSH_BUDGET_MAX 1000000000
 #define PROCESSOR_TIMEOUT_DEFAULT_MS 5000
