@@ -646,9 +646,9 @@ static void unpublish(void *arg)
     enum status status = make_names(task, false);
 
     if (status == STATUS_OK)
-        status = store_remove(store, task->job.original_name);
+        status = store_remove(store, task->job.original_name, NULL);
     if (status == STATUS_OK)
-        status = store_remove(store, task->job.preview_name);
+        status = store_remove(store, task->job.preview_name, NULL);
     if (status != STATUS_OK)
         LOG(ERROR, "not_removed", LOG_STR("job", task->job.message_id),
             LOG_STR("reason", status_name(status)));

@@ -53,9 +53,12 @@ void store_discard(struct store *store, struct store_file *file)
         store->ops->discard(store, file);
 }
 
-enum status store_remove(struct store *store, const char *name)
+enum status store_remove(struct store *store, const char *name, bool *was_there)
 {
-    return store->ops->remove(store, name);
+    bool ignored;
+
+    return store->ops->remove(store, name,
+                              was_there != NULL ? was_there : &ignored);
 }
 
 enum status store_check_space(struct store *store)

@@ -42,7 +42,8 @@ struct store_ops {
     enum status (*publish)(struct store *store, struct store_file *file,
                            uint64_t bytes, const char *name);
     void (*discard)(struct store *store, struct store_file *file);
-    enum status (*remove)(struct store *store, const char *name);
+    enum status (*remove)(struct store *store, const char *name,
+                          bool *was_there);
     enum status (*check_space)(struct store *store);
 };
 
@@ -69,8 +70,9 @@ enum status store_publish(struct store *store, struct store_file *file,
 /* Nothing if there is no file. */
 void store_discard(struct store *store, struct store_file *file);
 
-/* OK also when it is not there. */
-enum status store_remove(struct store *store, const char *name) MUST_CHECK;
+/* OK also when it is not there; `was_there` (optional) tells, on OK. */
+enum status store_remove(struct store *store, const char *name,
+                         bool *was_there) MUST_CHECK;
 
 /* NO_SPACE below STORE_FREE_MIN_BYTES or STORE_FREE_MIN_FILES, so that a
  * webhook is refused before it is accepted. */

@@ -301,13 +301,15 @@ static enum status dir_publish(struct store *store, struct store_file *file,
     return status;
 }
 
-static enum status dir_remove(struct store *store, const char *name)
+static enum status dir_remove(struct store *store, const char *name,
+                              bool *was_there)
 {
     struct store_dir *dir = dir_of(store);
     int shelf_fd = -1;
     enum status status;
 
-    if (unlinkat(dir->root_fd, name, 0) < 0)
+    *was_there = unlinkat(dir->root_fd, name, 0) == 0;
+    if (!*was_there)
         return errno == ENOENT ? STATUS_OK : status_from_errno(errno);
     status = open_shelf(dir, name, &shelf_fd);
     if (status == STATUS_OK && fsync(shelf_fd) < 0)

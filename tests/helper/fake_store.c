@@ -42,9 +42,14 @@ static void fake_discard(struct store *store, struct store_file *file)
     store_discard(fake_of(store)->inner, file);
 }
 
-static enum status fake_remove(struct store *store, const char *name)
+static enum status fake_remove(struct store *store, const char *name,
+                               bool *was_there)
 {
-    return store_remove(fake_of(store)->inner, name);
+    struct fake_store *fake = fake_of(store);
+    enum status status = answer_of(&fake->remove);
+
+    return status != STATUS_OK ? status
+                               : store_remove(fake->inner, name, was_there);
 }
 
 static enum status fake_check_space(struct store *store)

@@ -21,7 +21,7 @@ struct fake_fault {
 struct fake_store {
     struct store base;
     struct store *inner; /* lent */
-    struct fake_fault begin, publish, space;
+    struct fake_fault begin, publish, remove, space;
 };
 
 void fake_store_init(struct fake_store *fake, struct store *inner);

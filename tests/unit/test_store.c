@@ -294,6 +294,7 @@ static void test_discard_and_remove(void **state)
 {
     const struct fixture *f = *state;
     struct store_file file;
+    bool was_there = false;
 
     assert_int_equal(store_begin(f->store, &file), STATUS_OK);
     assert_int_equal(count_files(f, ".incoming"), 1);
@@ -301,8 +302,13 @@ static void test_discard_and_remove(void **state)
     store_discard(f->store, &file);
     assert_int_equal(count_files(f, ".incoming"), 0);
     publish(f->store, "ab/two.png", "x");
-    assert_int_equal(store_remove(f->store, "ab/two.png"), STATUS_OK);
-    assert_int_equal(store_remove(f->store, "ab/two.png"), STATUS_OK);
+    assert_int_equal(store_remove(f->store, "ab/two.png", &was_there),
+                     STATUS_OK);
+    assert_true(was_there);
+    assert_int_equal(store_remove(f->store, "ab/two.png", &was_there),
+                     STATUS_OK);
+    assert_false(was_there);
+    assert_int_equal(store_remove(f->store, "ab/two.png", NULL), STATUS_OK);
     assert_int_equal(count_files(f, "ab"), 0);
 }
 
