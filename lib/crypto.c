@@ -41,6 +41,23 @@ enum status crypto_random(void *out, size_t len)
     return RAND_bytes(out, (int)len) == 1 ? STATUS_OK : STATUS_IO;
 }
 
+enum status crypto_uuid(char out[UUID_SIZE])
+{
+    uint8_t bytes[16] = {0};
+    enum status status = crypto_random(bytes, sizeof(bytes));
+    size_t at = 0;
+
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        bool dash = i == 4 || i == 6 || i == 8 || i == 10;
+
+        at += (size_t)snprintf(out + at, UUID_SIZE - at, "%s%02x",
+                               dash ? "-" : "", bytes[i]);
+    }
+    return status;
+}
+
 void crypto_wipe(void *secret, size_t len)
 {
     OPENSSL_cleanse(secret, len);

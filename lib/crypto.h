@@ -28,6 +28,10 @@ bool crypto_equal(const void *a, size_t a_len, const void *b, size_t b_len);
 /* Cryptographically random bytes. */
 enum status crypto_random(void *out, size_t len) MUST_CHECK;
 
+/* A random UUID (RFC 9562, version 4), terminated. */
+#define UUID_SIZE 37
+enum status crypto_uuid(char out[UUID_SIZE]) MUST_CHECK;
+
 /* Overwrites a secret in a way the compiler keeps. */
 void crypto_wipe(void *secret, size_t len);
 

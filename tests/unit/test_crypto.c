@@ -116,6 +116,26 @@ static void test_random(void **state)
     assert_int_equal(crypto_random(first, (size_t)INT32_MAX + 1), STATUS_BUG);
 }
 
+static void test_uuid(void **state)
+{
+    const char *form = "xxxxxxxx-xxxx-4xxx-vxxx-xxxxxxxxxxxx";
+    char uuid[UUID_SIZE], other[UUID_SIZE];
+
+    (void)state;
+    assert_int_equal(crypto_uuid(uuid), STATUS_OK);
+    assert_int_equal(crypto_uuid(other), STATUS_OK);
+    assert_string_not_equal(uuid, other);
+    assert_int_equal(strlen(uuid), strlen(form));
+    for (size_t i = 0; i < strlen(form); i++) {
+        const char *allowed = "0123456789abcdef";
+
+        if (form[i] == '-' || form[i] == '4')
+            assert_int_equal(uuid[i], form[i]);
+        else
+            assert_non_null(strchr(form[i] == 'v' ? "89ab" : allowed, uuid[i]));
+    }
+}
+
 static void test_wipe(void **state)
 {
     char secret[] = "secret";
@@ -136,6 +156,7 @@ int main(void)
         cmocka_unit_test(test_base64),
         cmocka_unit_test(test_equal),
         cmocka_unit_test(test_random),
+        cmocka_unit_test(test_uuid),
         cmocka_unit_test(test_wipe),
     };
 
