@@ -23,8 +23,8 @@
  * webhookEventId tells (line-platform 1.5).
  *
  * A bot that is slow or dead holds up the later bodies of its own channel and
- * nothing else: one request per channel, at most FORWARD_ROOM_MAX bodies in hand
- * of a worker, no slot of a picture. What waits, waits in the queue.
+ * nothing else: one request per channel, at most FORWARD_ROOM_MAX bodies in
+ * hand of a worker, no slot of a picture. What waits, waits in the queue.
  *
  * All on the loop's thread.
  */

@@ -56,8 +56,8 @@ struct processor_request {
     struct processor_picture picture;
     int64_t timeout_ms;
     void *arg;
-    /* `messages`: a JSON array of `len` bytes, checked, not terminated, borrowed
-     * for the call; NULL: send the picture. */
+    /* `messages`: a JSON array of `len` bytes, checked, not terminated,
+     * borrowed for the call; NULL: send the picture. */
     void (*on_done)(void *arg, const char *messages, size_t len);
 };
 

@@ -71,8 +71,8 @@ static struct processor_picture picture_of(const struct transcode_report *r)
     "\"source_image\":{\"type\":\"jpeg\",\"width\":4000,\"height\":3000},"
 #define WHOLE_REQUEST                                                          \
     BEFORE                                                                     \
-        ",\"width\":1500,\"height\":2000,\"bytes\":7654321" BETWEEN            \
-        ",\"width\":384,\"height\":512,\"bytes\":234567}," SOURCE_IMAGE AFTER
+    ",\"width\":1500,\"height\":2000,\"bytes\":7654321" BETWEEN                \
+    ",\"width\":384,\"height\":512,\"bytes\":234567}," SOURCE_IMAGE AFTER
 
 static void assert_request(const struct transcode_report *r,
                            const char *expected)
