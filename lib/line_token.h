@@ -36,6 +36,8 @@
 #ifndef DARKROOM_LINE_TOKEN_H
 #define DARKROOM_LINE_TOKEN_H
 
+#include <sys/queue.h>
+
 #include "config.h"
 #include "http.h"
 #include "offload.h"
@@ -53,8 +55,8 @@ struct line_token_wait {
     /* `token` is NULL unless status is OK. May start anything. */
     void (*done)(struct line_token_wait *wait, enum status status,
                  const struct line_token *token);
-    struct line_token_wait *next; /* private */
-    struct line_token_wait **link;
+    bool waits; /* private, as is the rest; zeros at first */
+    LIST_ENTRY(line_token_wait) link;
 };
 
 /* All are lent and outlive the tokens; the URL is copied. */
