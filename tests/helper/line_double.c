@@ -26,6 +26,7 @@ struct line_double {
     pthread_mutex_t lock; /* guards the rest */
     struct script scripts[SCRIPTS_MAX];
     size_t script_count;
+    const char *refused; /* access token, or NULL */
     struct line_seen seen[SEEN_MAX];
     size_t seen_count; /* also of those that did not fit */
 };
@@ -37,14 +38,26 @@ static void remember(struct line_double *line, const struct line_seen *seen)
     line->seen_count++;
 }
 
-static void choose(struct line_double *line, const char *text,
+static bool is_refused(const struct line_double *line,
+                       const struct line_seen *seen)
+{
+    return line->refused != NULL &&
+           strncmp(seen->authorization, "Bearer ", 7) == 0 &&
+           str_eq(seen->authorization + 7, line->refused);
+}
+
+static void choose(struct line_double *line, const struct line_seen *seen,
                    struct test_answer *answer)
 {
     *answer = (struct test_answer){.status = 418};
+    if (is_refused(line, seen)) {
+        answer->status = 401;
+        return;
+    }
     for (size_t i = 0; i < line->script_count; i++) {
         struct script *script = &line->scripts[i];
 
-        if (strstr(text, script->words) == NULL)
+        if (strstr(seen->text, script->words) == NULL)
             continue;
         *answer = script->answers[script->used];
         if (script->used + 1 < script->count)
@@ -69,7 +82,7 @@ static bool handle(void *arg, const struct test_request *request,
                    request->retry_key);
     pthread_mutex_lock(&line->lock);
     remember(line, &seen);
-    choose(line, seen.text, answer);
+    choose(line, &seen, answer);
     pthread_mutex_unlock(&line->lock);
     return true;
 }
@@ -110,6 +123,13 @@ void line_double_script(struct line_double *line, const char *words,
     assert_in_range(line->script_count, 0, SCRIPTS_MAX - 1);
     line->scripts[line->script_count++] =
         (struct script){.words = words, .answers = answers, .count = count};
+    pthread_mutex_unlock(&line->lock);
+}
+
+void line_double_refuse(struct line_double *line, const char *token)
+{
+    pthread_mutex_lock(&line->lock);
+    line->refused = token;
     pthread_mutex_unlock(&line->lock);
 }
 

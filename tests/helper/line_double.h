@@ -40,6 +40,10 @@ const char *line_double_url(const struct line_double *line);
 void line_double_script(struct line_double *line, const char *words,
                         const struct test_answer *answers, size_t count);
 
+/* Requests with this access token are answered with 401, whatever the scripts
+ * say. `token` is lent as well. */
+void line_double_refuse(struct line_double *line, const char *token);
+
 /* How many requests so far have these words in their text. */
 size_t line_double_count(struct line_double *line, const char *words);
 

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <sys/stat.h>
+
 #include "../helper/line_bench.h"
 #include "line_setup.h"
 
@@ -188,6 +190,111 @@ static void test_given_token_is_refused(void **state)
     assert_string_equal(call.outcome.request_id, "r-1");
     assert_string_equal(call.outcome.detail, "HTTP 401: Authentication failed");
     assert_int_equal(line_double_count(bench->line, REPLY), 1);
+}
+
+#define TOKEN_FILE                                                             \
+    "{\"channel_id\":\"1\",\"access_token\":\"t-old\",\"issued_ms\":%lld,"     \
+    "\"expires_ms\":%lld}"
+
+/* A stateless token that was issued five minutes ago, as the pool shares it. */
+static void share_old_token(struct line_bench *bench)
+{
+    char path[TEST_DIR_MAX + 64];
+    int64_t issued_ms = wall_ms() - 300000;
+    FILE *file;
+
+    bench->channel = (struct config_channel){.name = "default",
+                                             .channel_id = "1",
+                                             .secrets = {"s"},
+                                             .secret_count = 1};
+    (void)snprintf(path, sizeof(path), "%s/tokens", bench->dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    (void)snprintf(path, sizeof(path), "%s/tokens/default.json", bench->dir);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fprintf(file, TOKEN_FILE, (long long)issued_ms,
+                        (long long)issued_ms + 900000) > 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* Ten calls are refused, one asks for a new token, ten are repeated. */
+static void test_token_is_renewed_once(void **state)
+{
+    enum { CALLS = 10 };
+    static const struct test_answer issued[] = {
+        ANSWER(200, "{\"access_token\":\"t-new\",\"expires_in\":900}")};
+    static const struct test_answer ok[] = {ANSWER(200, "{}")};
+    struct line_bench *bench = *state;
+    struct line_bench_call calls[CALLS] = {{.dones = 0}};
+    struct line_seen seen;
+
+    share_old_token(bench);
+    line_double_refuse(bench->line, "t-old");
+    line_double_script(bench->line, REPLY, ok, 1);
+    line_double_script(bench->line, "POST /oauth2/v3/token", issued, 1);
+    for (size_t i = 0; i < CALLS; i++)
+        start_reply(bench, &calls[i], TIMEOUT_MS);
+    for (size_t i = 0; i < CALLS; i++) {
+        line_bench_run(bench, &calls[i]);
+        assert_int_equal(calls[i].outcome.status, STATUS_OK);
+    }
+    assert_int_equal(line_double_count(bench->line, "/oauth2/"), 1);
+    assert_int_equal(line_double_count(bench->line, REPLY), 2 * CALLS);
+    line_double_seen(bench->line, REPLY, 0, &seen);
+    assert_string_equal(seen.authorization, "Bearer t-old");
+    line_double_seen(bench->line, REPLY, 2 * CALLS - 1, &seen);
+    assert_string_equal(seen.authorization, "Bearer t-new");
+}
+
+/* The new one is refused as well: that is the end of it. */
+static void test_second_token_is_refused(void **state)
+{
+    static const struct test_answer issued[] = {
+        ANSWER(200, "{\"access_token\":\"t-new\",\"expires_in\":900}")};
+    static const struct test_answer no[] = {ANSWER(401, "{}")};
+    struct line_bench *bench = *state;
+    struct line_bench_call call = {.dones = 0};
+
+    share_old_token(bench);
+    line_double_script(bench->line, REPLY, no, 1);
+    line_double_script(bench->line, "POST /oauth2/v3/token", issued, 1);
+    start_reply(bench, &call, TIMEOUT_MS);
+    line_bench_run(bench, &call);
+    assert_int_equal(call.outcome.status, STATUS_UNAUTHORIZED);
+    assert_int_equal(line_double_count(bench->line, REPLY), 2);
+    assert_int_equal(line_double_count(bench->line, "/oauth2/"), 1);
+}
+
+/* LINE issues no token: the call was never sent, so nothing is in doubt. */
+static void test_no_token(void **state)
+{
+    static const struct test_answer no[] = {ANSWER(500, "")};
+    struct line_bench *bench = *state;
+    struct line_bench_call call = {.dones = 0};
+
+    bench->channel.access_token[0] = '\0';
+    bench->channel.secret_count = 1;
+    line_double_script(bench->line, "POST /oauth2/v3/token", no, 1);
+    start_reply(bench, &call, TIMEOUT_MS);
+    line_bench_run(bench, &call);
+    assert_int_equal(call.outcome.status, STATUS_SERVER_ERROR);
+    assert_string_equal(call.outcome.detail, "no access token");
+    assert_false(call.outcome.in_doubt);
+    assert_int_equal(line_double_count(bench->line, REPLY), 0);
+}
+
+static void test_token_takes_too_long(void **state)
+{
+    static const struct test_answer never[] = {{.silent = true}};
+    struct line_bench *bench = *state;
+    struct line_bench_call call = {.dones = 0};
+
+    bench->channel.access_token[0] = '\0';
+    line_double_script(bench->line, "POST /oauth2/v3/token", never, 1);
+    start_reply(bench, &call, 50);
+    line_bench_run(bench, &call);
+    assert_int_equal(call.outcome.status, STATUS_TIMEOUT);
+    assert_false(call.outcome.in_doubt);
 }
 
 static void test_cancel(void **state)
@@ -422,6 +529,10 @@ int main(void)
         TEST(test_push_over_the_limit),
         TEST(test_push_without_a_key),
         TEST(test_given_token_is_refused),
+        TEST(test_token_is_renewed_once),
+        TEST(test_second_token_is_refused),
+        TEST(test_no_token),
+        TEST(test_token_takes_too_long),
         TEST(test_cancel),
         TEST(test_courtesies),
         TEST(test_loading_seconds),
