@@ -87,8 +87,8 @@ struct line_push_request {
 enum status line_api_new(struct line_api **out,
                          const struct line_api_options *options) MUST_CHECK;
 
-/* Ends what is under way, without callbacks. After offload_free(), see
- * line_token.h, and before http_free(). */
+/* Ends what is under way, without callbacks. When the loop does not run any
+ * more, after offload_free() (see line_token.h) and before http_free(). */
 void line_api_free(struct line_api *api);
 
 enum status line_content_get(struct line_api *api,

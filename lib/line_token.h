@@ -75,8 +75,8 @@ enum status
 line_tokens_new(struct line_tokens **out,
                 const struct line_tokens_options *options) MUST_CHECK;
 
-/* Nobody may be waiting. After offload_free(): what is under way on its threads
- * belongs to the tokens. */
+/* Nobody may be waiting. After offload_free(), for what is under way on its
+ * threads belongs to the tokens, and when the loop does not run any more. */
 void line_tokens_free(struct line_tokens *tokens);
 
 /*

@@ -29,8 +29,10 @@
 struct desk {
     struct line_bench bench;
     struct line_tokens *tokens;
+    struct line_tokens *earlier; /* opened before, freed with the rest */
+    const struct config_channel *channel;
+    struct config_channel *spare_channels;
     int64_t now_ms;
-    const char *state_dir;
 };
 
 /* Somebody who waits for a token. */
@@ -76,6 +78,7 @@ static int set_up(void **state)
         .secrets = {"a+b/c=", "other"},
         .secret_count = 2,
     };
+    desk->channel = &desk->bench.channel;
     desk->now_ms = 1790000000000;
     open_tokens(desk, desk->bench.dir);
     *state = desk;
@@ -91,7 +94,9 @@ static int tear_down(void **state)
     offload_free(desk->bench.offload);
     desk->bench.offload = NULL;
     line_tokens_free(desk->tokens);
+    line_tokens_free(desk->earlier);
     line_bench_close(&desk->bench);
+    free(desk->spare_channels);
     free(desk);
     return 0;
 }
@@ -128,8 +133,8 @@ static enum status ask(struct desk *desk, struct waiter *waiter,
     enum status status;
 
     *waiter = (struct waiter){.wait.done = on_token};
-    status = line_token_get(desk->tokens, &desk->bench.channel, refused,
-                            &waiter->wait, &token);
+    status = line_token_get(desk->tokens, desk->channel, refused, &waiter->wait,
+                            &token);
     if (status != STATUS_AGAIN)
         on_token(&waiter->wait, status, status == STATUS_OK ? &token : NULL);
     return status;
@@ -171,8 +176,7 @@ static bool has_shared(void *arg)
     struct line_token_record record;
 
     assert_int_equal(
-        line_token_file_init(&file, desk->bench.dir, &desk->bench.channel),
-        STATUS_OK);
+        line_token_file_init(&file, desk->bench.dir, desk->channel), STATUS_OK);
     if (line_token_file_read(&file, &record) != STATUS_OK ||
         record.issued_ms != desk->now_ms)
         return false;
@@ -274,8 +278,7 @@ static void share(struct desk *desk, const char *text, int64_t issued_ms)
 
     (void)str_copy(record.text, sizeof(record.text), text);
     assert_int_equal(
-        line_token_file_init(&file, desk->bench.dir, &desk->bench.channel),
-        STATUS_OK);
+        line_token_file_init(&file, desk->bench.dir, desk->channel), STATUS_OK);
     assert_int_equal(line_token_file_lock(&file), STATUS_OK);
     assert_int_equal(line_token_file_write(&file, &record), STATUS_OK);
     line_token_file_unlock(&file);
@@ -324,40 +327,46 @@ static void test_taken_from_the_pool(void **state)
     assert_int_equal(issues(desk), 0);
 }
 
+static void write_file(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    close(fd);
+}
+
 /* What is in the file is of no use: then LINE is asked. */
 static void test_useless_in_the_pool(void **state)
 {
     static const struct test_answer answers[] = {TOKEN("t-1")};
+    static const char *const names[] = {"old", "broken", "foreign"};
     struct desk *desk = *state;
-    struct waiter waiter;
+    struct config_channel *channels =
+        calloc(ARRAY_COUNT(names), sizeof(*channels));
     char path[PATH_BYTES];
-    int fd;
 
+    assert_non_null(channels);
+    desk->spare_channels = channels;
     script(desk, answers, 1);
-    share(desk, "t-old", desk->now_ms - LIFE_MS);
-    waiter = get(desk, 0);
-    assert_token(&waiter, "t-1");
-    for (size_t i = 1; i <= 2; i++) {
-        line_bench_run_until(&desk->bench, has_shared, desk);
-        if (i == 1) {
-            (void)snprintf(path, sizeof(path), "%s/tokens/default.json",
-                           desk->bench.dir);
-            fd = open(path, O_WRONLY | O_TRUNC);
-            assert_true(fd >= 0);
-            assert_int_equal(write(fd, "{\"acc", 5), 5);
-            close(fd);
-        } else {
-            (void)str_copy(desk->bench.channel.channel_id,
-                           sizeof(desk->bench.channel.channel_id), "99");
-        }
-        offload_free(desk->bench.offload);
-        line_tokens_free(desk->tokens);
-        assert_int_equal(offload_new(&desk->bench.offload, desk->bench.loop, 2),
-                         STATUS_OK);
-        open_tokens(desk, desk->bench.dir);
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        struct waiter waiter;
+
+        channels[i] = desk->bench.channel;
+        (void)str_copy(channels[i].name, sizeof(channels[i].name), names[i]);
+        desk->channel = &channels[i];
+        share(desk, "t-old", desk->now_ms - (i == 0 ? LIFE_MS : 0));
+        (void)snprintf(path, sizeof(path), "%s/tokens/broken.json",
+                       desk->bench.dir);
+        if (i == 1)
+            write_file(path, "{\"acc");
+        if (i == 2)
+            (void)str_copy(channels[i].channel_id,
+                           sizeof(channels[i].channel_id), "99");
         waiter = get(desk, 0);
         assert_token(&waiter, "t-1");
         assert_int_equal(issues(desk), i + 1);
+        line_bench_run_until(&desk->bench, has_shared, desk);
     }
 }
 
@@ -450,8 +459,12 @@ static void test_failures(void **state)
         {{TEXT("{\"expires_in\":900}")}, STATUS_SERVER_ERROR},
     };
     struct test_answer answers[ARRAY_COUNT(rows)];
+    struct config_channel *channels =
+        calloc(ARRAY_COUNT(rows), sizeof(*channels));
     struct desk *desk = *state;
 
+    assert_non_null(channels);
+    desk->spare_channels = channels;
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
         answers[i] = rows[i].answer;
     script(desk, answers, ARRAY_COUNT(rows));
@@ -459,19 +472,17 @@ static void test_failures(void **state)
         struct second_try try = {.desk = desk, .status = STATUS_OK};
         struct line_token token;
 
+        channels[i] = desk->bench.channel;
+        (void)snprintf(channels[i].name, sizeof(channels[i].name), "c%zu", i);
+        desk->channel = &channels[i];
         try.waiter.wait.done = ask_again;
-        assert_int_equal(line_token_get(desk->tokens, &desk->bench.channel, 0,
+        assert_int_equal(line_token_get(desk->tokens, desk->channel, 0,
                                         &try.waiter.wait, &token),
                          STATUS_AGAIN);
         wait_for(desk, &try.waiter);
         assert_int_equal(try.waiter.status, rows[i].expected);
         assert_int_equal(try.status, rows[i].expected);
         assert_int_equal(issues(desk), i + 1);
-        offload_free(desk->bench.offload);
-        line_tokens_free(desk->tokens);
-        assert_int_equal(offload_new(&desk->bench.offload, desk->bench.loop, 2),
-                         STATUS_OK);
-        open_tokens(desk, desk->bench.dir);
     }
 }
 
@@ -493,10 +504,7 @@ static void test_without_files(void **state)
     open_tokens(desk, path);
     waiter = get(desk, 0);
     assert_token(&waiter, "t-1");
-    offload_free(desk->bench.offload);
-    line_tokens_free(desk->tokens);
-    assert_int_equal(offload_new(&desk->bench.offload, desk->bench.loop, 2),
-                     STATUS_OK);
+    desk->earlier = desk->tokens;
     open_tokens(desk, NULL);
     waiter = get(desk, 0);
     assert_token(&waiter, "t-2");
@@ -536,15 +544,6 @@ static void test_given(void **state)
                      STATUS_UNAUTHORIZED);
     assert_int_equal(ask(desk, &waiter, 0), STATUS_OK);
     assert_int_equal(issues(desk), 0);
-}
-
-static void write_file(const char *path, const char *text)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-    close(fd);
 }
 
 static void test_from_a_file(void **state)
