@@ -27,6 +27,8 @@
 #define NOW 1000000
 #define LEASE 5000
 #define LEASES QUEUE_LEASES_MAX(32)
+#define SET_PROCESSES 4
+#define SET_PART 5
 #define PATH_MAX_BYTES (TEST_DIR_MAX + 32)
 
 struct fixture {
@@ -78,6 +80,28 @@ static struct job make_job(int number)
     (void)snprintf(job.event_id, sizeof(job.event_id), "event%d", number);
     (void)snprintf(job.message_id, sizeof(job.message_id), "%d", number);
     return job;
+}
+
+/* Of a set of three. */
+static struct job make_member(int index)
+{
+    struct job job = make_job(index);
+
+    (void)str_copy(job.set_id, sizeof(job.set_id), "set");
+    job.set_index = index;
+    job.set_total = 3;
+    return job;
+}
+
+/* Inside a transaction. */
+static enum status park(struct queue *queue, const struct job *member)
+{
+    struct job job = *member;
+
+    job.state = JOB_READY;
+    job.stage = JOB_STAGE_REPLY;
+    job.due_ms = NOW + 900;
+    return queue_update(queue, &job, NULL, NOW);
 }
 
 static enum status try_put(struct queue *queue, struct job *job,
@@ -482,6 +506,153 @@ static void damaged_rows_are_set_dead_and_the_rest_goes_on(void **state)
 
 /* ---- several processes */
 
+/* Leaves a set of three half parked, one body leased and one behind it. */
+static void work_on_a_set_and_die(void)
+{
+    struct queue_body *body = queue_body_new(16), *claimed;
+    struct queue *queue;
+    struct job job;
+
+    CHILD_CHECK(body != NULL && try_open(&queue) == STATUS_OK);
+    CHILD_CHECK(queue_begin(queue) == STATUS_OK);
+    (void)str_copy(body->channel, sizeof(body->channel), "main");
+    for (int i = 1; i <= 3; i++) {
+        job = make_member(i);
+        CHILD_CHECK(queue_put(queue, &job, NOW, LEASE) == STATUS_OK);
+        if (i < 3)
+            CHILD_CHECK(park(queue, &job) == STATUS_OK);
+    }
+    CHILD_CHECK(queue_body_put(queue, body, NOW) == STATUS_OK);
+    CHILD_CHECK(queue_body_put(queue, body, NOW) == STATUS_OK);
+    CHILD_CHECK(queue_body_claim(queue, NOW, LEASE, &claimed) == STATUS_OK);
+    CHILD_CHECK(queue_commit(queue) == STATUS_OK);
+    CHILD_CHECK(queue_begin(queue) == STATUS_OK);
+    CHILD_CHECK(park(queue, &job) == STATUS_OK); /* never committed */
+    CHILD_CHECK(queue_body_end(queue, claimed->id, QUEUE_BODY_DONE, 0, "") ==
+                STATUS_OK);
+    (void)raise(SIGKILL);
+}
+
+static void a_kill_in_the_middle_of_a_set_loses_none_of_it(void **state)
+{
+    struct queue *queue = open_queue();
+    struct job jobs[LEASES];
+
+    (void)state;
+    assert_true(WIFSIGNALED(end_child(start_child(work_on_a_set_and_die))));
+    assert_int_equal(claim(queue, NOW, jobs, 9), 0);
+    assert_int_equal(reap(queue), 1);
+    assert_int_equal(claim(queue, NOW, jobs, 9), 1);
+    assert_int_equal(jobs[0].set_index, 3);
+    assert_int_equal(jobs[0].stage, JOB_STAGE_FETCH);
+    assert_int_equal(queue_begin(queue), STATUS_OK);
+    assert_int_equal(park(queue, &jobs[0]), STATUS_OK);
+    assert_int_equal(queue_commit(queue), STATUS_OK);
+    assert_int_equal(claim(queue, NOW, jobs, 1), 3);
+    queue_close(queue);
+}
+
+static int64_t claim_body(struct queue *queue)
+{
+    struct queue_body *body;
+    int64_t id;
+
+    assert_int_equal(queue_begin(queue), STATUS_OK);
+    assert_int_equal(queue_body_claim(queue, NOW, LEASE, &body), STATUS_OK);
+    assert_int_equal(queue_commit(queue), STATUS_OK);
+    id = body->id;
+    queue_body_free(body);
+    return id;
+}
+
+static void a_kill_in_the_middle_of_a_body_keeps_the_order(void **state)
+{
+    struct queue *queue = open_queue();
+    struct queue_body *none;
+
+    (void)state;
+    assert_true(WIFSIGNALED(end_child(start_child(work_on_a_set_and_die))));
+    assert_int_equal(queue_begin(queue), STATUS_OK);
+    assert_int_equal(queue_body_claim(queue, NOW, LEASE, &none),
+                     STATUS_NOT_FOUND);
+    assert_int_equal(queue_commit(queue), STATUS_OK);
+    (void)reap(queue);
+    assert_int_equal(claim_body(queue), 1);
+    assert_int_equal(queue_begin(queue), STATUS_OK);
+    assert_int_equal(queue_body_end(queue, 1, QUEUE_BODY_DONE, 0, ""),
+                     STATUS_OK);
+    assert_int_equal(queue_commit(queue), STATUS_OK);
+    assert_int_equal(claim_body(queue), 2);
+    queue_close(queue);
+}
+
+static void a_damaged_body_does_not_stop_its_channel(void **state)
+{
+    struct queue *queue = open_queue();
+    struct queue_body *body = queue_body_new(16);
+    struct queue_stats stats;
+
+    (void)state;
+    assert_non_null(body);
+    assert_true(str_copy(body->channel, sizeof(body->channel), "main"));
+    assert_int_equal(queue_begin(queue), STATUS_OK);
+    assert_int_equal(queue_body_put(queue, body, NOW), STATUS_OK);
+    assert_int_equal(queue_body_put(queue, body, NOW), STATUS_OK);
+    assert_int_equal(queue_commit(queue), STATUS_OK);
+    spoil("UPDATE forward SET signature = hex(zeroblob(40)) WHERE id = 1");
+    assert_int_equal(claim_body(queue), 2);
+    assert_int_equal(queue_stats(queue, &stats), STATUS_OK);
+    assert_int_equal(stats.dropped_bodies, 1);
+    queue_body_free(body);
+    queue_close(queue);
+}
+
+/* Each of some processes parks members of the same set; one of them is to find
+ * all of it. */
+static void park_and_look(void)
+{
+    struct job mine[SET_PART], none[LEASES];
+    struct queue *queue;
+    size_t claimed = 0;
+
+    CHILD_CHECK(try_open(&queue) == STATUS_OK);
+    for (int i = 0; i < SET_PART; i++) {
+        mine[i] = make_member((int)(getpid() % 100000) * SET_PART + i);
+        mine[i].set_index = 0;
+        mine[i].set_total = SET_PART * SET_PROCESSES;
+        CHILD_CHECK(try_put(queue, &mine[i], LEASE) == STATUS_OK);
+    }
+    for (int i = 0; i < SET_PART; i++) {
+        CHILD_CHECK(queue_begin(queue) == STATUS_OK);
+        CHILD_CHECK(park(queue, &mine[i]) == STATUS_OK);
+        CHILD_CHECK(queue_commit(queue) == STATUS_OK);
+        claimed += claim(queue, NOW, none, 1);
+    }
+    queue_close(queue);
+    _exit(claimed == 0 ? 0 : (int)claimed);
+}
+
+static void one_of_many_processes_gets_the_whole_set(void **state)
+{
+    pid_t pids[SET_PROCESSES];
+    int whole = 0;
+
+    (void)state;
+    queue_close(open_queue());
+    for (int i = 0; i < SET_PROCESSES; i++)
+        pids[i] = start_child(park_and_look);
+    for (int i = 0; i < SET_PROCESSES; i++) {
+        int end = end_child(pids[i]);
+
+        assert_true(WIFEXITED(end));
+        if (WEXITSTATUS(end) == 0)
+            continue;
+        assert_int_equal(WEXITSTATUS(end), SET_PART * SET_PROCESSES);
+        whole++;
+    }
+    assert_int_equal(whole, 1);
+}
+
 static void a_foreign_lock_is_busy_and_passes(void **state)
 {
     struct queue *queue = open_queue();
@@ -688,6 +859,10 @@ int main(void)
         TEST(begin_waits_for_the_process_before),
         TEST(a_kill_leaves_what_was_committed_and_no_more),
         TEST(nothing_is_lost_among_processes_and_threads),
+        TEST(a_kill_in_the_middle_of_a_set_loses_none_of_it),
+        TEST(a_kill_in_the_middle_of_a_body_keeps_the_order),
+        TEST(a_damaged_body_does_not_stop_its_channel),
+        TEST(one_of_many_processes_gets_the_whole_set),
         TEST(a_full_disk_is_told_and_passes),
     };
 
