@@ -193,10 +193,14 @@ static const struct queue_ops fake_ops = {
 
 void fake_queue_open(struct fake_queue *fake)
 {
+    pthread_mutexattr_t recursive;
     char why[256] = "";
 
     *fake = (struct fake_queue){.base.ops = &fake_ops};
-    pthread_mutex_init(&fake->lock, NULL);
+    pthread_mutexattr_init(&recursive);
+    pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&fake->lock, &recursive);
+    pthread_mutexattr_destroy(&recursive);
     pthread_mutex_init(&fake->faults_lock, NULL);
     assert_int_equal(queue_open(&fake->inner, "memory:", why, sizeof(why)),
                      STATUS_OK);

@@ -29,7 +29,8 @@ enum fake_call {
 struct fake_queue {
     struct queue base;
     struct queue *inner;
-    pthread_mutex_t lock; /* held from begin to commit or rollback */
+    pthread_mutex_t lock; /* held from begin to commit or rollback; who holds
+                             it may look, too */
     pthread_mutex_t faults_lock;
     struct {
         int after, count;
