@@ -6,6 +6,18 @@
 #include "log.h"
 #include "webhook.h"
 
+struct request_in_hand {
+    const struct config *config;
+    const struct config_channel *channel;
+    const void *body;
+    size_t len;
+    const char *signature;
+    int64_t start_us;
+    struct webhook webhook;
+    bool forwarded;
+    size_t known; /* events that were stored before */
+};
+
 static enum status verify(const struct config_channel *channel,
                           const void *body, size_t len, const char *signature)
 {
@@ -41,84 +53,127 @@ static void fill_job(struct job *job, const struct config_channel *channel,
 }
 
 /* What the channel's policy keeps out is as if it had not been wanted. */
-static bool is_allowed(const struct intake *intake,
-                       const struct config_channel *channel,
+static bool is_allowed(const struct request_in_hand *r,
                        const struct webhook_event *event)
 {
     if (event->kind == JOB_EXTERNAL)
-        return channel->external != 0;
+        return r->channel->external != 0;
     if (event->kind == JOB_FILE)
-        return channel->files != 0 &&
-               event->file_bytes <= intake->config->max_input_bytes;
+        return r->channel->files != 0 &&
+               event->file_bytes <= r->config->max_input_bytes;
     return true;
 }
 
-static void drop_forbidden(const struct intake *intake,
-                           const struct config_channel *channel,
-                           struct webhook *webhook)
+static void drop_forbidden(struct request_in_hand *r)
 {
+    struct webhook *webhook = &r->webhook;
     size_t kept = 0;
 
     for (size_t i = 0; i < webhook->count; i++) {
         const struct webhook_event *event = &webhook->events[i];
 
-        if (is_allowed(intake, channel, event))
+        if (is_allowed(r, event))
             webhook->events[kept++] = *event;
         else
             LOG(DEBUG, "left_out", LOG_STR("job", event->message_id),
-                LOG_STR("channel", channel->name),
+                LOG_STR("channel", r->channel->name),
                 LOG_STR("kind", job_kind_name(event->kind)),
                 LOG_INT("bytes", event->file_bytes));
     }
     webhook->count = kept;
 }
 
-/* Returns when all events are durable. */
-static enum status queue_events(const struct intake *intake,
-                                const struct config_channel *channel,
-                                const struct webhook *webhook, size_t *known)
+/* Pictures are answered for sure. Of a file it is not known yet whether it is
+ * one, and an unsend may be of a message that the bot behind answered. */
+static bool is_for_others(const struct webhook *webhook)
 {
-    struct job *jobs = calloc(webhook->count, sizeof(struct job));
+    size_t pictures = 0;
+
+    for (size_t i = 0; i < webhook->count; i++)
+        pictures += webhook->events[i].kind == JOB_IMAGE ||
+                    webhook->events[i].kind == JOB_EXTERNAL;
+    return pictures < webhook->total;
+}
+
+static bool is_forwarded(const struct request_in_hand *r)
+{
+    return r->channel->forward_url[0] != '\0' &&
+           (r->channel->forward_events == CONFIG_FORWARD_ALL ||
+            is_for_others(&r->webhook));
+}
+
+static enum status copy_body(const struct request_in_hand *r,
+                             struct queue_body **out)
+{
+    struct queue_body *body = queue_body_new(WEBHOOK_BODY_MAX_BYTES);
+
+    if (body == NULL)
+        return STATUS_NO_MEMORY;
+    *out = body;
+    body->received_ms = wall_ms();
+    /* It was verified: this cannot fail. */
+    (void)str_copy(body->channel, sizeof(body->channel), r->channel->name);
+    (void)str_copy(body->signature, sizeof(body->signature), r->signature);
+    return buf_append(&body->body, r->body, r->len);
+}
+
+/* Returns when all events, and the body if it is forwarded, are durable. */
+static enum status store_all(const struct intake *intake,
+                             struct request_in_hand *r)
+{
+    size_t count = r->webhook.count;
+    struct job *jobs = calloc(count > 0 ? count : 1, sizeof(struct job));
+    struct queue_body *body = NULL;
     int64_t now_ms = wall_ms();
-    enum status status;
+    enum status status = STATUS_NO_MEMORY;
 
     if (jobs == NULL)
-        return STATUS_NO_MEMORY;
-    for (size_t i = 0; i < webhook->count; i++)
-        fill_job(&jobs[i], channel, &webhook->events[i], now_ms);
-    status = queue_thread_put(intake->queue, jobs, webhook->count, NULL, known);
+        return status;
+    for (size_t i = 0; i < count; i++)
+        fill_job(&jobs[i], r->channel, &r->webhook.events[i], now_ms);
+    status = r->forwarded ? copy_body(r, &body) : STATUS_OK;
+    if (status == STATUS_OK)
+        status = queue_thread_put(intake->queue, jobs, count, body, &r->known);
+    queue_body_free(body);
     free(jobs);
     return status;
 }
 
-static void log_accepted(const struct config_channel *channel,
-                         const struct webhook *webhook, size_t known,
-                         int64_t start_us)
+static void log_accepted(const struct request_in_hand *r)
 {
+    const struct webhook *webhook = &r->webhook;
+
     for (size_t i = 0; i < webhook->count; i++)
         LOG(INFO, "accepted", LOG_STR("job", webhook->events[i].message_id),
-            LOG_STR("channel", channel->name),
+            LOG_STR("channel", r->channel->name),
             LOG_STR("kind", job_kind_name(webhook->events[i].kind)),
             LOG_INT("redelivery", webhook->events[i].redelivery),
-            LOG_INT("events", webhook->total), LOG_INT("known", known),
-            LOG_INT("ack_us", mono_us() - start_us));
+            LOG_INT("events", webhook->total), LOG_INT("known", r->known),
+            LOG_INT("ack_us", mono_us() - r->start_us));
+    LOG(DEBUG, "webhook", LOG_STR("channel", r->channel->name),
+        LOG_STR("destination", webhook->destination),
+        LOG_INT("events", webhook->total), LOG_INT("wanted", webhook->count),
+        LOG_INT("idle", webhook->idle), LOG_INT("forwarded", r->forwarded));
 }
 
 static enum status accept_events(const struct intake *intake,
-                                 const struct config_channel *channel,
-                                 const struct webhook *webhook,
-                                 int64_t start_us)
+                                 struct request_in_hand *r)
 {
-    size_t known = 0;
-    enum status status;
+    enum status status = STATUS_OK;
 
-    if (webhook->count == 0)
-        return STATUS_OK;
-    status = store_check_space(intake->store);
+    if (r->webhook.malformed > 0)
+        LOG(WARN, "malformed_events", LOG_STR("channel", r->channel->name),
+            LOG_INT("malformed", r->webhook.malformed),
+            LOG_INT("events", r->webhook.total));
+    drop_forbidden(r);
+    r->forwarded = is_forwarded(r);
+    if (r->webhook.count > 0 || r->forwarded) {
+        status = store_check_space(intake->store);
+        if (status == STATUS_OK)
+            status = store_all(intake, r);
+    }
     if (status == STATUS_OK)
-        status = queue_events(intake, channel, webhook, &known);
-    if (status == STATUS_OK)
-        log_accepted(channel, webhook, known, start_us);
+        log_accepted(r);
     return status;
 }
 
@@ -133,37 +188,39 @@ static const char *cause_of(enum status status, const char *signature)
            " and does no proxy change the body?";
 }
 
+static enum status accept_request(const struct intake *intake,
+                                  struct request_in_hand *r)
+{
+    enum status status = verify(r->channel, r->body, r->len, r->signature);
+
+    if (status == STATUS_OK)
+        status = webhook_parse(r->body, r->len, &r->webhook);
+    if (status == STATUS_OK) {
+        status = accept_events(intake, r);
+        webhook_release(&r->webhook);
+    }
+    if (status != STATUS_OK)
+        LOG(WARN, "refused", LOG_STR("channel", r->channel->name),
+            LOG_STR("reason", status_name(status)),
+            LOG_STR("text", cause_of(status, r->signature)),
+            LOG_INT("bytes", r->len));
+    return status;
+}
+
 enum status intake_accept(const struct intake *intake, const char *channel_name,
                           const void *body, size_t len, const char *signature)
 {
-    const struct config_channel *channel =
-        config_channel(intake->config, channel_name);
-    int64_t start_us = mono_us();
-    struct webhook webhook;
-    enum status status;
+    struct request_in_hand request = {.config = intake->config,
+                                      .body = body,
+                                      .len = len,
+                                      .signature = signature,
+                                      .start_us = mono_us()};
 
-    if (channel == NULL) {
-        LOG(WARN, "refused", LOG_STR("channel", channel_name),
-            LOG_STR("reason", status_name(STATUS_NOT_FOUND)),
-            LOG_STR("text", "no such channel: is the webhook URL right?"));
-        return STATUS_NOT_FOUND;
-    }
-    status = verify(channel, body, len, signature);
-    if (status == STATUS_OK)
-        status = webhook_parse(body, len, &webhook);
-    if (status == STATUS_OK) {
-        if (webhook.malformed > 0)
-            LOG(WARN, "malformed_events", LOG_STR("channel", channel->name),
-                LOG_INT("malformed", webhook.malformed),
-                LOG_INT("events", webhook.total));
-        drop_forbidden(intake, channel, &webhook);
-        status = accept_events(intake, channel, &webhook, start_us);
-        webhook_release(&webhook);
-    }
-    if (status != STATUS_OK)
-        LOG(WARN, "refused", LOG_STR("channel", channel->name),
-            LOG_STR("reason", status_name(status)),
-            LOG_STR("text", cause_of(status, signature)),
-            LOG_INT("bytes", len));
-    return status;
+    request.channel = config_channel(request.config, channel_name);
+    if (request.channel != NULL)
+        return accept_request(intake, &request);
+    LOG(WARN, "refused", LOG_STR("channel", channel_name),
+        LOG_STR("reason", status_name(STATUS_NOT_FOUND)),
+        LOG_STR("text", "no such channel: is the webhook URL right?"));
+    return STATUS_NOT_FOUND;
 }

@@ -1,9 +1,11 @@
 /*
  * intake.h: from a webhook's bytes to jobs on stable storage: find the channel,
- * verify, parse, refuse for now if the disk is short, queue.
+ * verify, parse, leave out what its policy does not allow, refuse for now if
+ * the disk is short, queue; and the body as it came for a bot behind.
  *
  * OK means that every wanted event of the body is durable (or was known), or
- * that there is none (malformed ones are logged and left out): answer 200.
+ * that there is none (malformed ones are logged and left out), and so is the
+ * body if the channel has a forward_url and wants it: answer 200.
  * Everything else means that nothing was accepted:
  *
  *   NOT_FOUND       no such channel            404
