@@ -21,7 +21,9 @@ static const char usage[] =
     "  DARKROOM_SERVER_STATE_DIR  queue and pictures (/var/lib/darkroom)\n\n"
     "'darkroom check' checks them, and 'darkroom check --list-settings' lists\n"
     "all there are. The log goes to standard error. SIGTERM and SIGINT finish\n"
-    "what takes seconds, hand the rest to other workers and exit.\n"
+    "what takes seconds, hand the rest to other workers and exit. SIGHUP reads "
+    "the\n"
+    "settings again: bad ones are logged and change nothing.\n"
     "Exit status: 0 stopped, 1 cannot start or run, 78 bad settings.\n";
 
 int cmd_serve(int argc, char **argv)

@@ -42,7 +42,8 @@
 #define LOOPBACK_VARIABLE "TEST_DARKROOM_LOOPBACK_IS_PUBLIC"
 
 struct worker {
-    struct config config;
+    struct config config; /* as it was at the start */
+    struct config_live *live;
     uint8_t name_key[STORE_NAME_KEY_BYTES];
     struct lab_keeper keeper; /* until the lab takes it over */
     struct loop *loop;
@@ -78,14 +79,10 @@ static int load_config(struct worker *worker, const char *path)
     status = config_load(&worker->config, path, environ, &errors);
     if (config_check_places(&worker->config, &errors) != STATUS_OK)
         status = STATUS_BAD_CONFIG;
-    if (status != STATUS_OK) {
-        char *line, *rest = NULL;
-
-        for (line = errors.len > 0 ? strtok_r(errors.data, "\n", &rest) : NULL;
-             line != NULL; line = strtok_r(NULL, "\n", &rest))
-            LOG(ERROR, "bad_setting", LOG_STR("text", line));
-    }
+    config_log_errors(&errors);
     buf_release(&errors);
+    if (status == STATUS_OK)
+        status = config_live_new(&worker->live, &worker->config, path, environ);
     return status == STATUS_OK ? EXIT_OK : EXIT_CONFIG;
 }
 
@@ -252,7 +249,7 @@ static enum status start_queue_thread(struct worker *worker)
 
     if (status != STATUS_OK)
         return status;
-    worker->intake = (struct intake){.config = &worker->config,
+    worker->intake = (struct intake){.config = worker->live,
                                      .queue = worker->queue_thread,
                                      .store = worker->store};
     pipeline_start(worker->pipeline, worker->queue_thread);
@@ -354,15 +351,13 @@ static enum status start_acceptors(struct worker *worker)
     return status;
 }
 
-/* SIGHUP asks other servers to read their settings again. */
-static int wait_for_stop(const sigset_t *signals)
+/* A reload that fails is in the log, and nothing has changed. */
+static int wait_for_stop(struct worker *worker, const sigset_t *signals)
 {
     int signal_number = 0;
 
     while (sigwait(signals, &signal_number) == 0 && signal_number == SIGHUP)
-        LOG(WARN, "ignored", LOG_INT("signal", signal_number),
-            LOG_STR("text",
-                    "settings are read at start only: restart to change them"));
+        (void)!config_live_reload(worker->live);
     return signal_number;
 }
 
@@ -376,7 +371,7 @@ static enum status run_fastcgi(struct worker *worker, const sigset_t *signals)
         LOG_INT("acceptors", worker->config.acceptors),
         LOG_INT("labs", worker->config.labs),
         LOG_INT("channels", worker->config.channel_count));
-    LOG(INFO, "stopping", LOG_INT("signal", wait_for_stop(signals)));
+    LOG(INFO, "stopping", LOG_INT("signal", wait_for_stop(worker, signals)));
     return STATUS_OK;
 }
 
@@ -478,6 +473,7 @@ static void stop(struct worker *worker)
     lab_keeper_end(&worker->keeper);
     (void)alarm(0);
     crypto_wipe(worker->name_key, sizeof(worker->name_key));
+    config_live_free(worker->live);
     config_release(&worker->config);
 }
 

@@ -6,7 +6,7 @@
 
 /* With the settings of the file `path` (NULL: see config_load()) and of the
  * environment. Runs until SIGTERM, SIGINT, SIGQUIT or SIGUSR1, or for one
- * request under CGI. SIGHUP is logged and does nothing. Returns an enum
+ * request under CGI. SIGHUP reads the settings again. Returns an enum
  * exit_status. */
 int serve(const char *path);
 

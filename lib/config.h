@@ -19,7 +19,8 @@
  * typing mistake does not pass as a default.
  *
  * config_load() reads the file, the secret files, and nothing else. The result
- * is plain data, read-only once loaded and then safe for any thread.
+ * is plain data, read-only once loaded and then safe for any thread; for how it
+ * is replaced while a worker runs, see config_live.h.
  */
 #ifndef DARKROOM_CONFIG_H
 #define DARKROOM_CONFIG_H
@@ -32,6 +33,8 @@
 #define CONFIG_ERRORS_MAX_BYTES (64 * 1024)
 #define CONFIG_NAME_MAX 127   /* bytes of an environment name */
 #define CONFIG_ORIGINS_MAX 32 /* rows of one table, at most */
+
+struct config_snapshot; /* config_live.h */
 
 /* Where a value is from. */
 enum config_source { CONFIG_DEFAULT, CONFIG_FILE, CONFIG_ENVIRONMENT };
@@ -91,6 +94,7 @@ struct config_channel {
     char processor_url[CONFIG_VALUE_MAX + 1]; /* "": none */
     int64_t processor_timeout_ms;
     struct config_origin origins[CONFIG_ORIGINS_MAX]; /* by row of the table */
+    struct config_snapshot *snapshot; /* private: it is part of; or NULL */
 };
 
 struct config {
@@ -124,6 +128,7 @@ struct config {
     size_t channel_count;
     char file[CONFIG_VALUE_MAX + 1]; /* that was read; "": none */
     struct config_origin origins[CONFIG_ORIGINS_MAX]; /* by row of the table */
+    struct config_snapshot *snapshot; /* private: it is part of; or NULL */
 };
 
 /*

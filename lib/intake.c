@@ -210,17 +210,21 @@ static enum status accept_request(const struct intake *intake,
 enum status intake_accept(const struct intake *intake, const char *channel_name,
                           const void *body, size_t len, const char *signature)
 {
-    struct request_in_hand request = {.config = intake->config,
+    struct request_in_hand request = {.config =
+                                          config_live_hold(intake->config),
                                       .body = body,
                                       .len = len,
                                       .signature = signature,
                                       .start_us = mono_us()};
+    enum status status = STATUS_NOT_FOUND;
 
     request.channel = config_channel(request.config, channel_name);
     if (request.channel != NULL)
-        return accept_request(intake, &request);
-    LOG(WARN, "refused", LOG_STR("channel", channel_name),
-        LOG_STR("reason", status_name(STATUS_NOT_FOUND)),
-        LOG_STR("text", "no such channel: is the webhook URL right?"));
-    return STATUS_NOT_FOUND;
+        status = accept_request(intake, &request);
+    else
+        LOG(WARN, "refused", LOG_STR("channel", channel_name),
+            LOG_STR("reason", status_name(status)),
+            LOG_STR("text", "no such channel: is the webhook URL right?"));
+    config_drop(request.config);
+    return status;
 }

@@ -14,18 +14,19 @@
  *   TOO_LARGE                                  413
  *   retry class     queue or disk              503, LINE may redeliver
  *
- * Blocks until the queue has committed. Safe from any number of threads.
+ * A request goes by the settings that were in force when it began. Blocks until
+ * the queue has committed. Safe from any number of threads.
  */
 #ifndef DARKROOM_INTAKE_H
 #define DARKROOM_INTAKE_H
 
-#include "config.h"
+#include "config_live.h"
 #include "queue_thread.h"
 #include "store.h"
 
 /* All are lent. */
 struct intake {
-    const struct config *config;
+    struct config_live *config;
     struct queue_thread *queue;
     struct store *store;
 };

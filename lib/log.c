@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 struct line {
@@ -15,7 +16,7 @@ struct line {
 };
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
-static enum log_level threshold = LOG_LEVEL_INFO;
+static atomic_int threshold = LOG_LEVEL_INFO;
 static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t lost; /* lines nobody was told of yet */
 
@@ -32,12 +33,12 @@ bool log_level_parse(const char *name, enum log_level *level)
 
 void log_set_level(enum log_level level)
 {
-    threshold = level;
+    atomic_store(&threshold, (int)level);
 }
 
 const char *log_level_name(void)
 {
-    return level_names[threshold];
+    return level_names[atomic_load(&threshold)];
 }
 
 /* The last byte is kept for the newline. */
@@ -198,7 +199,7 @@ void log_write(enum log_level level, const char *event,
     struct line line;
     int saved = errno;
 
-    if (level > threshold)
+    if ((int)level > atomic_load(&threshold))
         return;
     pthread_mutex_lock(&one_at_a_time);
     if (!tell_lost(&line) || !send_line(&line, level, event, fields))

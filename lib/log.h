@@ -17,7 +17,7 @@
  * dropped, and the next that gets through is preceded by event=log_lost with
  * the number of lines. A reader that is stuck costs lines, never pictures.
  *
- * The level is set before threads start; all else is for any thread.
+ * All is for any thread.
  */
 #ifndef DARKROOM_LOG_H
 #define DARKROOM_LOG_H

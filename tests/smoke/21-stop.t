@@ -24,7 +24,7 @@ worker=$(log_field ' event=transcoding ' pid)
 is "no thread but the first takes signals" "$(sed -n 's/^SigBlk:\s*//p' \
     "/proc/$worker/task"/*/status | grep -vcx fffffffe7ffbfeff)" 1
 ok "SIGHUP is sent" kill -HUP "$worker"
-ok "and only logged" wait_log 5 " pid=$worker event=ignored signal=1 "
+ok "and stops nothing" wait_log 5 " pid=$worker event=reloaded "
 ok "one worker is told to stop" kill -TERM "$worker"
 ok "it stops by itself" wait_log 15 " pid=$worker event=stopped"
 ok "all are told to stop, and stop by themselves" stack_end pool

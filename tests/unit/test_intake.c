@@ -36,6 +36,7 @@ struct bench {
     char dir[TEST_DIR_MAX];
     struct config config;
     struct config_channel channels[2];
+    struct config_live *live;
     struct store *store;
     struct fake_store fake_store;
     struct fake_queue queue;
@@ -45,6 +46,7 @@ struct bench {
 };
 
 static struct bench bench;
+static char *const nothing[] = {NULL};
 
 /* ---- fixture */
 
@@ -87,7 +89,9 @@ static int set_up(void **state)
     name_channel(&bench.channels[1], "club", OTHER_SECRET);
     bench.config.channels = bench.channels;
     bench.config.channel_count = 1;
-    bench.intake = (struct intake){.config = &bench.config,
+    assert_int_equal(config_live_new(&bench.live, &bench.config, NULL, nothing),
+                     STATUS_OK);
+    bench.intake = (struct intake){.config = bench.live,
                                    .queue = bench.queue_thread,
                                    .store = &bench.fake_store.base};
     return 0;
@@ -97,6 +101,7 @@ static int tear_down(void **state)
 {
     (void)state;
     queue_thread_free(bench.queue_thread);
+    config_live_free(bench.live);
     loop_free(bench.loop);
     fake_queue_close(&bench.queue);
     store_close(bench.store);
