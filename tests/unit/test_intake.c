@@ -289,6 +289,99 @@ static void test_file(void **state)
     assert_string_equal(row.read_token, "mT_0031");
 }
 
+/* ---- bodies for a bot behind */
+
+static void forward(enum config_forward events)
+{
+    assert_true(str_copy(bench.channels[0].forward_url, CONFIG_VALUE_MAX,
+                         "http://127.0.0.1/bot"));
+    bench.channels[0].forward_events = events;
+}
+
+/* The next body is that of the vector, byte for byte, and is then done. */
+static void assert_forwarded(const char *name)
+{
+    const struct webhook_vector *v = vector(name);
+    struct queue_body *body = NULL;
+    struct queue *queue = &bench.queue.base;
+
+    assert_int_equal(queue_begin(queue), STATUS_OK);
+    assert_int_equal(queue_body_claim(queue, wall_ms(), 1000, &body),
+                     STATUS_OK);
+    assert_string_equal(body->channel, "shop");
+    assert_string_equal(body->signature, v->signature);
+    assert_int_equal(body->body.len, strlen(v->body));
+    assert_memory_equal(body->body.data, v->body, body->body.len);
+    assert_int_equal(queue_body_end(queue, body->id, QUEUE_BODY_DONE, 0, ""),
+                     STATUS_OK);
+    assert_int_equal(queue_commit(queue), STATUS_OK);
+    queue_body_free(body);
+}
+
+static void assert_none_forwarded(void)
+{
+    struct queue_body *body = NULL;
+
+    assert_int_equal(queue_begin(&bench.queue.base), STATUS_OK);
+    assert_int_equal(
+        queue_body_claim(&bench.queue.base, wall_ms(), 1000, &body),
+        STATUS_NOT_FOUND);
+    assert_int_equal(queue_commit(&bench.queue.base), STATUS_OK);
+}
+
+static void test_no_body_unless_wanted(void **state)
+{
+    (void)state;
+    assert_int_equal(accept_vector("W2"), STATUS_OK);
+    assert_none_forwarded();
+}
+
+static void test_every_body(void **state)
+{
+    static const char *const names[] = {"W1", "W2", "W3", "W8", "W9"};
+
+    (void)state;
+    forward(CONFIG_FORWARD_ALL);
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        assert_int_equal(accept_vector(names[i]), STATUS_OK);
+        assert_forwarded(names[i]);
+    }
+    assert_rows(3); /* pictures are answered here all the same */
+}
+
+/* Those of W2 and W4 are pictures that are answered here, W1 has no events. */
+static void test_bodies_with_other_events(void **state)
+{
+    static const char *const others[] = {"W3", "W5", "W6", "W7", "W8", "W9"};
+    static const char *const ours[] = {"W1", "W2", "W4"};
+
+    (void)state;
+    forward(CONFIG_FORWARD_OTHER);
+    for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
+        assert_int_equal(accept_vector(others[i]), STATUS_OK);
+        assert_forwarded(others[i]);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(ours); i++)
+        assert_int_equal(accept_vector(ours[i]), STATUS_OK);
+    bench.channels[0].external = 1;
+    assert_int_equal(accept_vector("W5"), STATUS_OK);
+    assert_none_forwarded();
+}
+
+static void test_no_body_of_a_refused_request(void **state)
+{
+    const struct webhook_vector *v = vector("W2");
+
+    (void)state;
+    forward(CONFIG_FORWARD_ALL);
+    assert_int_equal(intake_accept(&bench.intake, "", v->body, strlen(v->body),
+                                   vector("W3")->signature),
+                     STATUS_BAD_SIGNATURE);
+    fake_fault_set(&bench.fake_store.space, 0, 1, STATUS_NO_SPACE);
+    assert_int_equal(accept_vector("W1"), STATUS_NO_SPACE);
+    assert_none_forwarded();
+}
+
 /* Nothing is asked of disk and queue for a webhook without work. */
 static void test_nothing_wanted_and_no_space(void **state)
 {
@@ -518,6 +611,10 @@ int main(void)
         cmocka_unit_test(test_unsend),
         cmocka_unit_test(test_external_image),
         cmocka_unit_test(test_file),
+        cmocka_unit_test(test_no_body_unless_wanted),
+        cmocka_unit_test(test_every_body),
+        cmocka_unit_test(test_bodies_with_other_events),
+        cmocka_unit_test(test_no_body_of_a_refused_request),
         cmocka_unit_test(test_nothing_wanted_and_no_space),
         cmocka_unit_test(test_repeated_event),
         cmocka_unit_test(test_same_event_twice_in_a_body),
