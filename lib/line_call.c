@@ -14,6 +14,7 @@
  */
 #include "line_call.h"
 
+#include "config_live.h"
 #include "log.h"
 
 #define URL_MAX (CONFIG_VALUE_MAX + MESSAGE_ID_MAX + 64)
@@ -300,6 +301,7 @@ struct line_call *line_call_new(struct line_api *api,
     if (call == NULL)
         return NULL;
     call->api = api;
+    config_channel_hold(channel);
     call->channel = channel;
     call->endpoint = endpoint;
     call->judge = judge;
@@ -324,6 +326,7 @@ void line_call_free(struct line_call *call)
     loop_timer_cancel(call->api->loop, &call->timer);
     buf_release(&call->body);
     buf_release(&call->answer);
+    config_channel_drop(call->channel);
     free(call);
 }
 

@@ -43,7 +43,7 @@ typedef void line_then_fn(struct line_call *call, struct line_outcome *outcome);
 struct line_call {
     TAILQ_ENTRY(line_call) link;
     struct line_api *api;
-    const struct config_channel *channel;
+    const struct config_channel *channel; /* held */
     enum line_endpoint endpoint;
     line_judge_fn *judge;
     line_answer_fn *on_answer;
