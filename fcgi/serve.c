@@ -218,6 +218,7 @@ static enum status build_pipeline(struct worker *worker)
         .offload = worker->offload,
         .store = worker->store,
         .lab = worker->lab,
+        .http = worker->http,
         .line = worker->line,
         .config = &worker->config,
         .name_key = worker->name_key,

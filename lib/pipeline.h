@@ -33,6 +33,7 @@ struct pipeline_parts {
     struct offload *offload;
     struct store *store;
     struct lab *lab;
+    struct http *http; /* for what is not at LINE */
     struct line_api *line;
     const struct config *config;
     const uint8_t *name_key; /* STORE_NAME_KEY_BYTES */

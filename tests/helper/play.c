@@ -103,6 +103,7 @@ static void fill_config(struct play *play)
     play->channel = (struct config_channel){
         .name = "default",
         .access_token = "access-1",
+        .failure_off = true,
     };
     *config = (struct config){
         .public_url = PUBLIC_URL,
@@ -156,6 +157,7 @@ static void open_pipeline(struct play *play)
         .offload = play->offload,
         .store = &play->fake_store.base,
         .lab = play->lab,
+        .http = play->http,
         .line = play->api,
         .config = &play->config,
         .name_key = play->name_key,

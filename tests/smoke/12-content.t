@@ -48,21 +48,22 @@ is "it is answered after a second try" "$(of '[.replies, .content_requests]')" \
     "[1,2]"
 
 send "content that is no picture" '{}' "$smoke_top/LICENSE"
-ok "it is given up" wait_log 20 " event=dead job=$message "
+ok "it is given up, and the user is told" \
+    wait_log 20 " event=told job=$message "
 is "for the right reason" \
-    "$(log_field " event=dead job=$message " reason)" NOT_AN_IMAGE
+    "$(log_field " event=failed job=$message " reason)" NOT_AN_IMAGE
 state=$(sim_get state)
 is "without a second try" "$(of .content_requests)" 1
-is "and without a reply" "$(of .replies)" 0
+is "and with one reply" "$(of .replies)" 1
 
 send "content that ends early, and nobody says so" \
     '{"framing": "close", "cut_after_bytes": 50000, "cut_tries": 1}'
-wait_replied 4
+wait_replied 5
 is "it is answered, after a second try" \
     "$(of '[.replies, .content_requests]')" "[1,2]"
 
 state=$(sim_get state)
-state_is "half a picture is not sent" .totals.replies 4
+state_is "half a picture is not sent" .totals.replies 5
 state_is "the others have theirs" .totals.images_good 4
 state_is_lawful
 is "no temporary file is left" \
