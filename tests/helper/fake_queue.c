@@ -238,8 +238,24 @@ void fake_queue_stats(struct fake_queue *fake, struct queue_stats *stats)
     assert_int_equal(fake_stats(&fake->base, stats), STATUS_OK);
 }
 
+void fake_queue_put(struct fake_queue *fake, struct job *job)
+{
+    pthread_mutex_lock(&fake->lock);
+    assert_int_equal(queue_begin(fake->inner), STATUS_OK);
+    assert_int_equal(queue_put(fake->inner, job, wall_ms(), 0), STATUS_OK);
+    assert_int_equal(queue_commit(fake->inner), STATUS_OK);
+    pthread_mutex_unlock(&fake->lock);
+}
+
 void fake_queue_store(struct fake_queue *fake, struct job *job)
 {
+    fake_queue_store_noted(fake, job, NULL);
+}
+
+void fake_queue_store_noted(struct fake_queue *fake, struct job *job,
+                            const char *messages)
+{
+    const struct queue_extra extra = {.messages = messages};
     struct job row = *job;
 
     pthread_mutex_lock(&fake->lock);
@@ -247,7 +263,7 @@ void fake_queue_store(struct fake_queue *fake, struct job *job)
     assert_int_equal(queue_put(fake->inner, &row, wall_ms(), LEASE_MS),
                      STATUS_OK);
     job->id = row.id;
-    assert_int_equal(queue_update(fake->inner, job, NULL, wall_ms()),
+    assert_int_equal(queue_update(fake->inner, job, &extra, wall_ms()),
                      STATUS_OK);
     assert_int_equal(queue_commit(fake->inner), STATUS_OK);
     pthread_mutex_unlock(&fake->lock);

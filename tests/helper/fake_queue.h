@@ -54,4 +54,11 @@ void fake_queue_stats(struct fake_queue *fake, struct queue_stats *stats);
  * sets job->id. Of attempts, a claim adds one. */
 void fake_queue_store(struct fake_queue *fake, struct job *job);
 
+/* The same, with the messages that a note left; NULL: none. */
+void fake_queue_store_noted(struct fake_queue *fake, struct job *job,
+                            const char *messages);
+
+/* As a webhook would: READY, and what that does to others. Any thread. */
+void fake_queue_put(struct fake_queue *fake, struct job *job);
+
 #endif

@@ -24,7 +24,7 @@
 struct line_double;
 
 struct line_seen {
-    char text[1024]; /* "METHOD path body" */
+    char text[4096]; /* "METHOD path body" */
     char authorization[128];
     char content_type[64];
     char retry_key[64];

@@ -24,6 +24,7 @@
 #include "test_dir.h"
 
 #define PLAY_REPLY "POST /v2/bot/message/reply"
+#define PLAY_PUSH "POST /v2/bot/message/push"
 #define PLAY_MAX_INPUT_BYTES 2000000
 
 /* A list of answers and their number, as line_double_script() takes them. */
