@@ -189,6 +189,8 @@ static void finish(struct http_transfer *t, CURLcode code)
     result->elapsed_ms = loop_now_ms(t->http->loop) - t->started_ms;
     if (result->status == STATUS_OK)
         result->error = "";
+    else if (result->status == STATUS_ADDRESS_REFUSED)
+        result->error = "no address of the host is public";
     else if (result->error == NULL)
         result->error =
             t->error[0] != '\0' ? t->error : curl_easy_strerror(code);

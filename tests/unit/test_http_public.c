@@ -125,6 +125,7 @@ static void get_public(struct fetch *f, struct bench *b, const char *host,
 static void assert_refused(const struct fetch *f)
 {
     fetch_assert_failed(f, STATUS_ADDRESS_REFUSED);
+    assert_string_equal(f->error, "no address of the host is public");
     assert_false(f->result.sent);
     assert_int_equal(f->result.head.status, 0);
     assert_int_equal(status_class(f->result.status), STATUS_CLASS_PERMANENT);
