@@ -14,8 +14,7 @@ install_sdk() {
     cmp -s "$pinned/package-lock.json" "$sdk/installed.json" && return
     mkdir -p "$sdk" && cp "$pinned"/*.json "$sdk" || return 1
     (cd "$sdk" && npm ci --no-audit --no-fund >npm.log 2>&1) || {
-        echo "npm cannot install LINE's SDK:" >&2
-        tail -n 5 "$sdk/npm.log" >&2
+        diag "npm cannot install LINE's SDK: $(tail -n 3 "$sdk/npm.log")"
         return 1
     }
     cp "$pinned/package-lock.json" "$sdk/installed.json"
