@@ -220,7 +220,7 @@ static enum status build_pipeline(struct worker *worker)
         .lab = worker->lab,
         .http = worker->http,
         .line = worker->line,
-        .config = &worker->config,
+        .config = worker->live,
         .name_key = worker->name_key,
     };
 
@@ -232,7 +232,7 @@ static enum status build_forward(struct worker *worker)
     struct forward_parts parts = {
         .loop = worker->loop,
         .http = worker->http,
-        .config = &worker->config,
+        .config = worker->live,
     };
 
     return forward_new(&worker->forward, &parts);

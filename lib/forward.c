@@ -40,7 +40,9 @@ struct forward {
     struct queue_thread *queue;
     struct task tasks[TASKS_MAX];
     size_t load;
-    bool *failing; /* per channel of the config: the last try failed */
+    /* Names of the channels whose last try failed. */
+    char failing[CHANNELS_MAX][CHANNEL_NAME_MAX + 1];
+    size_t failing_count;
     bool draining;
     struct loop_timer drain_timer;
     void (*on_idle)(void *arg);
@@ -131,21 +133,46 @@ static void retry_or_drop(struct task *task, const char *why, int64_t hint_ms)
 
 /* ---- a request */
 
-static bool *failing_of(struct forward *forward,
-                        const struct config_channel *channel)
+/* The place of the name, or where the next one goes. */
+static size_t find_failing(const struct forward *forward, const char *channel)
 {
-    return &forward->failing[channel - forward->parts.config->channels];
+    size_t i = 0;
+
+    while (i < forward->failing_count && !str_eq(forward->failing[i], channel))
+        i++;
+    return i;
+}
+
+static bool is_failing(const struct forward *forward, const char *channel)
+{
+    return find_failing(forward, channel) < forward->failing_count;
+}
+
+/* With more names than there is room for, one is as good as delivered. */
+static void set_failing(struct forward *forward, const char *channel,
+                        bool failing)
+{
+    size_t i = find_failing(forward, channel);
+
+    if (failing && i == forward->failing_count && i < CHANNELS_MAX) {
+        (void)str_copy(forward->failing[i], sizeof(forward->failing[i]),
+                       channel);
+        forward->failing_count++;
+    } else if (!failing && i < forward->failing_count) {
+        forward->failing_count--;
+        memmove(forward->failing[i], forward->failing[forward->failing_count],
+                sizeof(forward->failing[i]));
+    }
 }
 
 /* NULL if the channel, or its forward_url, was taken out of the settings. */
-static const struct config_channel *channel_of(const struct task *task)
+static const char *url_of(const struct config *config, const char *name)
 {
-    const struct config_channel *channel =
-        config_channel(task->forward->parts.config, task->body->channel);
+    const struct config_channel *channel = config_channel(config, name);
 
     if (channel == NULL || channel->forward_url[0] == '\0')
         return NULL;
-    return channel;
+    return channel->forward_url;
 }
 
 /* The status of the head decides, even if the rest did not come: a bot that
@@ -158,7 +185,7 @@ static void on_done(void *arg, const struct http_result *result)
     char why[JOB_REASON_MAX + 1];
 
     task->transfer = NULL;
-    *failing_of(task->forward, channel_of(task)) = !delivered;
+    set_failing(task->forward, task->body->channel, !delivered);
     if (delivered) {
         LOG(INFO, "forwarded", LOG_INT("body", task->body->id),
             LOG_STR("channel", task->body->channel),
@@ -199,21 +226,21 @@ static enum status post(struct task *task, const char *url)
     return http_start(task->forward->parts.http, &request, &task->transfer);
 }
 
-static void start(struct task *task)
+static void start(struct task *task, const struct config *config)
 {
-    struct forward *forward = task->forward;
-    const struct config_channel *channel = channel_of(task);
+    const char *url = url_of(config, task->body->channel);
     enum status status;
 
-    if (channel == NULL) {
+    if (url == NULL) {
         drop(task, "the channel has no forward_url any more");
         return;
     }
-    if (*failing_of(forward, channel) && wall_ms() >= life_end_ms(task)) {
+    if (is_failing(task->forward, task->body->channel) &&
+        wall_ms() >= life_end_ms(task)) {
         drop(task, "the bot behind was down all its life");
         return;
     }
-    status = post(task, channel->forward_url);
+    status = post(task, url);
     if (status != STATUS_OK)
         retry_or_drop(task, status_text(status), 0);
 }
@@ -223,6 +250,7 @@ static void start(struct task *task)
 static void on_body(void *arg, struct queue_body *body)
 {
     struct forward *forward = arg;
+    const struct config *config = config_live_hold(forward->parts.config);
     size_t i = 0;
 
     while (forward->tasks[i].body != NULL) /* one is: TASKS_MAX */
@@ -232,7 +260,8 @@ static void on_body(void *arg, struct queue_body *body)
     if (forward->draining)
         hand_back(&forward->tasks[i]);
     else
-        start(&forward->tasks[i]);
+        start(&forward->tasks[i], config);
+    config_drop(config);
 }
 
 void forward_start(struct forward *forward, struct queue_thread *queue)
@@ -286,12 +315,6 @@ enum status forward_new(struct forward **out, const struct forward_parts *parts)
     if (forward == NULL)
         return STATUS_NO_MEMORY;
     forward->parts = *parts;
-    forward->failing =
-        calloc(parts->config->channel_count, sizeof(*forward->failing));
-    if (forward->failing == NULL) {
-        free(forward);
-        return STATUS_NO_MEMORY;
-    }
     for (size_t i = 0; i < TASKS_MAX; i++)
         forward->tasks[i].forward = forward;
     loop_timer_init(&forward->drain_timer, on_drain_over, forward);
@@ -306,6 +329,5 @@ void forward_free(struct forward *forward)
     for (size_t i = 0; i < TASKS_MAX; i++)
         queue_body_free(forward->tasks[i].body);
     loop_timer_cancel(forward->parts.loop, &forward->drain_timer);
-    free(forward->failing);
     free(forward);
 }

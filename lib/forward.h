@@ -31,7 +31,7 @@
 #ifndef DARKROOM_FORWARD_H
 #define DARKROOM_FORWARD_H
 
-#include "config.h"
+#include "config_live.h"
 #include "http.h"
 #include "queue_thread.h"
 
@@ -41,7 +41,7 @@ struct forward;
 struct forward_parts {
     struct loop *loop;
     struct http *http;
-    const struct config *config;
+    struct config_live *config;
 };
 
 enum status forward_new(struct forward **out,

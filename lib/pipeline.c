@@ -64,6 +64,7 @@ static void task_free(struct task *task)
     if (task->busy_call != NULL)
         line_call_cancel(task->busy_call);
     free(task->messages);
+    config_drop(task->config);
     crypto_wipe(&task->job, sizeof(task->job));
     free(task);
     if (!pipeline->draining)
@@ -76,7 +77,7 @@ static void task_free(struct task *task)
 const struct config_channel *task_channel(const struct task *task)
 {
     const struct config_channel *channel =
-        config_channel(task->pipeline->parts.config, task->job.channel);
+        config_channel(task->config, task->job.channel);
 
     return channel != NULL ? channel : &no_channel;
 }
@@ -370,6 +371,7 @@ static struct task *task_new(struct pipeline *pipeline,
         refuse(pipeline, lease, status_name(STATUS_NO_MEMORY));
         return NULL;
     }
+    task->config = config_live_hold(pipeline->parts.config);
     task->job = lease->job;
     task->messages = lease->messages;
     task->original.fd = -1;
@@ -516,8 +518,11 @@ void pipeline_free(struct pipeline *pipeline)
 
 void pipeline_start(struct pipeline *pipeline, struct queue_thread *queue)
 {
+    const struct config *config = config_live_hold(pipeline->parts.config);
+
     pipeline->queue = queue;
-    queue_thread_add_room(queue, (size_t)pipeline->parts.config->max_transfers);
+    queue_thread_add_room(queue, (size_t)config->max_transfers);
+    config_drop(config);
     renew_leases(pipeline);
 }
 

@@ -18,7 +18,7 @@
 #ifndef DARKROOM_PIPELINE_H
 #define DARKROOM_PIPELINE_H
 
-#include "config.h"
+#include "config_live.h"
 #include "lab.h"
 #include "line_api.h"
 #include "offload.h"
@@ -35,8 +35,8 @@ struct pipeline_parts {
     struct lab *lab;
     struct http *http; /* for what is not at LINE */
     struct line_api *line;
-    const struct config *config;
-    const uint8_t *name_key; /* STORE_NAME_KEY_BYTES */
+    struct config_live *config; /* a job goes by what it began with */
+    const uint8_t *name_key;    /* STORE_NAME_KEY_BYTES */
 };
 
 enum status pipeline_new(struct pipeline **out,

@@ -152,7 +152,7 @@ static void write_url(const struct answer *answer, const char *name,
                       char url[URL_BYTES])
 {
     (void)snprintf(url, URL_BYTES, "%s/static/%s",
-                   answer->pipeline->parts.config->public_url, name);
+                   answer->members[0]->config->public_url, name);
 }
 
 static void write_pictures(const struct answer *answer,

@@ -308,7 +308,7 @@ static void on_lab_done(void *arg, enum status status,
 static void fill_limits(const struct task *task, int64_t content_length,
                         struct transcode_options *limits)
 {
-    const struct config *config = task->pipeline->parts.config;
+    const struct config *config = task->config;
 
     transcode_options_default(limits);
     limits->input_max_bytes = (size_t)config->max_input_bytes;
@@ -372,7 +372,7 @@ static enum status fetch_from_line(struct task *task)
         .channel = task_channel(task),
         .message_id = task->job.message_id,
         .timeout_ms = fetch_timeout_ms(task),
-        .max_bytes = task->pipeline->parts.config->max_input_bytes,
+        .max_bytes = task->config->max_input_bytes,
         .arg = task,
         .on_head = on_content_head,
         .on_body = on_content,
@@ -387,7 +387,7 @@ static enum status fetch_from_elsewhere(struct task *task)
     const struct external_request request = {
         .url = task->job.external_url,
         .timeout_ms = fetch_timeout_ms(task),
-        .max_bytes = task->pipeline->parts.config->max_input_bytes,
+        .max_bytes = task->config->max_input_bytes,
         .arg = task,
         .on_head = on_content_head,
         .on_body = on_content,

@@ -28,6 +28,7 @@ struct task {
     struct pipeline *pipeline;
     struct task *next, *prev;
     enum task_state state;
+    const struct config *config; /* held */
     struct job job;
     char *messages;        /* noted with the job, from malloc(), or NULL */
     struct answer *answer; /* ANSWERING */

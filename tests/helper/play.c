@@ -96,6 +96,8 @@ int play_free(void **state)
     return 0;
 }
 
+static char *const nothing[] = {NULL};
+
 static void fill_config(struct play *play)
 {
     struct config *config = &play->config;
@@ -159,7 +161,7 @@ static void open_pipeline(struct play *play)
         .lab = play->lab,
         .http = play->http,
         .line = play->api,
-        .config = &play->config,
+        .config = play->live,
         .name_key = play->name_key,
     };
 
@@ -175,6 +177,8 @@ int play_set_up(void **state)
     test_dir_make(play->dir);
     play->line = line_double_start();
     fill_config(play);
+    assert_int_equal(config_live_new(&play->live, &play->config, NULL, nothing),
+                     STATUS_OK);
     open_store(play);
     fake_queue_open(&play->queue);
     open_engine(play);
@@ -203,6 +207,7 @@ int play_tear_down(void **state)
     line_double_stop(play->line);
     queue_thread_free(play->queue_thread);
     pipeline_free(play->pipeline);
+    config_live_free(play->live);
     offload_free(play->offload);
     line_api_free(play->api);
     http_free(play->http);

@@ -52,6 +52,7 @@ struct play {
     char dir[TEST_DIR_MAX];
     struct line_double *line;
     struct config config;
+    struct config_live *live;      /* of `config` */
     struct config_channel channel; /* "default", access token "access-1" */
     uint8_t name_key[STORE_NAME_KEY_BYTES];
     struct store *store;

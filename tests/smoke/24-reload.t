@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 #
-# SIGHUP: a channel comes by an edited file, and a bad file changes nothing.
+# SIGHUP: a channel comes by an edited file, pictures go by the new settings,
+# and a bad file changes nothing.
 
 . "$(dirname "$0")/../lib/smoke.sh"
 set -u
@@ -22,9 +23,11 @@ webhook() {
 
 smoke_init
 export DARKROOM_CONFIG=$stack_dir/darkroom.conf
-smoke_conf '[image]' 'max_pixels = 1000000'
+smoke_conf '[image]' 'mode = fit'
 smoke_must stack_nginx
+smoke_must stack_sim
 smoke_must stack_pool 1
+smoke_photo
 
 is "a channel that is not there" "$(webhook club s3cret)" 404
 worker=$(log_field ' event=started ' pid)
@@ -38,6 +41,16 @@ is "with its own secret" "$(webhook club $stack_secret)" 401
 is "the other is as it was" "$(webhook default $stack_secret)" 200
 is "what needs a restart is named" \
     "$(log_count ' event=needs_restart .*key=acceptors now=4 then=5')" 1
+
+send_photo "$photo" >/dev/null
+wait_replied 1
+state_is "a photo is answered" .totals.answered 1
+smoke_conf '[channel club]' 'secret = s3cret' 'channel_id = 1' \
+    '[image]' 'max_pixels = 10'
+ok "SIGHUP is sent" kill -HUP "$worker"
+ok "the settings are read" wait_log 10 " event=reloaded " 2
+send_photo "$photo" >/dev/null
+ok "the next photo goes by them" wait_log 10 IMAGE_TOO_MANY_PIXELS
 
 smoke_conf '[channel club]' 'secrt = s3cret'
 ok "SIGHUP is sent" kill -HUP "$worker"

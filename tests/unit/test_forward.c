@@ -33,6 +33,7 @@ struct yard {
     struct queue *queue;
     struct queue_thread *queue_thread;
     struct config config;
+    struct config_live *live; /* of `config` */
     struct config_channel channels[CHANNELS];
     struct forward *forward;
     struct loop_timer poll;
@@ -104,6 +105,8 @@ static void on_job(void *arg, const struct queue_lease *leases, size_t count)
     fail();
 }
 
+static char *const nothing[] = {NULL};
+
 /* Channels c0, c1, ... of the bots /c0, /c1, ... */
 static void fill_config(struct yard *yard)
 {
@@ -122,7 +125,7 @@ static void fill_config(struct yard *yard)
 static void start_forward(struct yard *yard)
 {
     struct forward_parts parts = {
-        .loop = yard->loop, .http = yard->http, .config = &yard->config};
+        .loop = yard->loop, .http = yard->http, .config = yard->live};
 
     assert_int_equal(forward_new(&yard->forward, &parts), STATUS_OK);
     forward_start(yard->forward, yard->queue_thread);
@@ -156,6 +159,8 @@ static int setup(void **state)
     assert_int_equal(queue_thread_start(&yard->queue_thread, &options),
                      STATUS_OK);
     fill_config(yard);
+    assert_int_equal(config_live_new(&yard->live, &yard->config, NULL, nothing),
+                     STATUS_OK);
     start_forward(yard);
     loop_timer_init(&yard->poll, on_poll, yard);
     return 0;
@@ -167,6 +172,7 @@ static int teardown(void **state)
 
     queue_thread_free(yard->queue_thread);
     forward_free(yard->forward);
+    config_live_free(yard->live);
     http_free(yard->http);
     loop_timer_cancel(yard->loop, &yard->poll);
     loop_free(yard->loop);
