@@ -19,6 +19,7 @@
  */
 #include "line_token.h"
 
+#include "config_live.h"
 #include "crypto.h"
 #include "json.h"
 #include "line_judge.h"
@@ -37,7 +38,7 @@ enum source_state { IDLE, LOOKING, ASKING, LEAVING };
 struct source {
     struct source *next;
     struct line_tokens *tokens;
-    const struct config_channel *channel;
+    const struct config_channel *channel; /* held: it is the key, too */
     enum source_kind kind;
     enum source_state state;
     struct wait_list waiters;
@@ -480,6 +481,7 @@ static void source_free(struct source *source)
     buf_release(&source->answer);
     crypto_wipe(&source->token, sizeof(source->token));
     crypto_wipe(&source->found, sizeof(source->found));
+    config_channel_drop(source->channel);
     free(source);
 }
 
@@ -493,6 +495,7 @@ static enum status source_new(struct line_tokens *tokens,
     if (source == NULL)
         return STATUS_NO_MEMORY;
     source->tokens = tokens;
+    config_channel_hold(channel);
     source->channel = channel;
     source->kind = kind_of(channel);
     source->file.lock_fd = -1;

@@ -207,9 +207,9 @@ int play_tear_down(void **state)
     line_double_stop(play->line);
     queue_thread_free(play->queue_thread);
     pipeline_free(play->pipeline);
-    config_live_free(play->live);
     offload_free(play->offload);
     line_api_free(play->api);
+    config_live_free(play->live);
     http_free(play->http);
     lab_free(play->lab);
     loop_free(play->loop);
