@@ -181,18 +181,18 @@ const char *const queue_sql_statements[SQL__COUNT] = {
     [SQL_WITHDRAW] =
         "UPDATE job SET state = 2, outcome = ?2, last_status = ?3, "
         "reason = ?4, messages = NULL WHERE id = ?1",
+    [SQL_DUE] = "SELECT " JOB
+                " FROM job WHERE state < 2 AND due_ms <= ?1 "
+                "ORDER BY due_ms LIMIT 1",
+    [SQL_DUE_SET] =
+        "SELECT " JOB
+        " FROM job "
+        "WHERE set_id = ?2 AND set_id <> '' AND channel = ?3 AND stage = 1 "
+        "AND (state = 0 OR (state = 1 AND due_ms <= ?1)) "
+        "ORDER BY set_index, id LIMIT ?4",
     [SQL_LEASE] =
         "UPDATE job SET state = 1, owner = ?2, due_ms = ?3, "
-        "attempts = attempts + 1 "
-        "WHERE id = (SELECT id FROM job WHERE state < 2 AND due_ms <= ?1 "
-        "ORDER BY due_ms LIMIT 1) RETURNING " JOB,
-    [SQL_LEASE_SET] =
-        "UPDATE job SET state = 1, owner = ?2, due_ms = ?3, "
-        "attempts = attempts + 1 "
-        "WHERE id IN (SELECT id FROM job "
-        "WHERE set_id = ?4 AND set_id <> '' AND channel = ?5 AND stage = 1 "
-        "AND (state = 0 OR (state = 1 AND due_ms <= ?1)) "
-        "ORDER BY set_index LIMIT ?6) RETURNING " JOB,
+        "attempts = attempts + 1 WHERE id = ?1",
     [SQL_CONDEMN] =
         "UPDATE job SET state = 3, owner = NULL, "
         "reason = 'the stored job is damaged' WHERE id = ?1",
@@ -209,14 +209,14 @@ const char *const queue_sql_statements[SQL__COUNT] = {
         "reason = ?24, original_name = ?25, preview_name = ?26, "
         "token_spent = ?27, push_key = ?28, "
         "messages = CASE WHEN ?16 < 2 THEN coalesce(?29, messages) END, "
-        "reply_token = CASE WHEN ?32 THEN ?4 ELSE reply_token END, "
-        "received_ms = CASE WHEN ?32 THEN ?8 ELSE received_ms END, "
         "owner = CASE WHEN ?16 = 1 THEN owner END "
         "WHERE " IS_HELD
         " AND (?16 >= 2 OR kind = 3 OR NOT EXISTS ("
         "SELECT 1 FROM job AS mark WHERE mark.message_id = job.message_id "
-        "AND mark.channel = job.channel AND mark.kind = 3)) "
-        "RETURNING reply_token, received_ms",
+        "AND mark.channel = job.channel AND mark.kind = 3))",
+    [SQL_TOKEN] = "SELECT reply_token, received_ms FROM job WHERE id = ?1",
+    [SQL_ADOPT] =
+        "UPDATE job SET reply_token = ?2, received_ms = ?3 WHERE id = ?1",
     [SQL_HELD] = "SELECT stage, push_key FROM job WHERE " IS_HELD,
     [SQL_WAKE_SET] =
         "UPDATE job SET due_ms = min(due_ms, ?3) "

@@ -23,7 +23,7 @@
 /* [v] leads from version v to v + 1; 0 is an empty file. */
 extern const char *const queue_sql_migrations[QUEUE_SQL_VERSION];
 
-/* Columns of a SELECT of jobs and of RETURNING; 1 to 29 are also the parameters
+/* Columns of a SELECT of jobs; 1 to 29 are also the parameters
  * of an INSERT or UPDATE, followed by those from P_OWNER on. */
 enum column {
     C_ID,
@@ -58,7 +58,6 @@ enum column {
     C_MESSAGES,
     P_OWNER,
     P_ID,
-    P_ADOPT_TOKEN,
 };
 
 /* Columns of SQL_BODY_LEASE. */
@@ -81,12 +80,15 @@ enum sql {
     SQL_IS_UNSENT,
     SQL_FIND_READY,
     SQL_WITHDRAW,
+    SQL_DUE,
+    SQL_DUE_SET,
     SQL_LEASE,
-    SQL_LEASE_SET,
     SQL_CONDEMN,
     SQL_EXTEND,
     SQL_HELD,
     SQL_UPDATE,
+    SQL_TOKEN,
+    SQL_ADOPT,
     SQL_WAKE_SET,
     SQL_SET_HAS_KEY,
     SQL_PUSHES,

@@ -5,9 +5,9 @@
  *   commit:  COMMIT, then the gate is left    handler is only a backstop
  *   rollback: likewise                        against foreign programs)
  *
- * A claim leases a row and reads it by one statement. A row that does not read
- * back as a job is logged and set DEAD with the rest of it untouched: a person
- * must look, and the next claim must not find it again.
+ * A row that does not read back as a job is logged and set DEAD with the rest
+ * of it untouched: a person must look, and the next claim must not find it
+ * again.
  */
 #include "queue_sqlite.h"
 
@@ -199,7 +199,7 @@ static enum status condemn(struct sqlite_queue *q, int64_t id)
     return queue_db_step(q->db, SQL_CONDEMN);
 }
 
-/* A row of `sql`, which has leased it. IO: it is damaged. */
+/* A row of `sql`. IO: it is damaged. */
 static enum status read_lease(struct sqlite_queue *q, enum sql sql,
                               struct queue_lease *lease, int64_t *id)
 {
@@ -212,28 +212,20 @@ static enum status read_lease(struct sqlite_queue *q, enum sql sql,
     return status;
 }
 
-static void bind_lease(struct sqlite_queue *q, enum sql sql, int64_t now_ms,
-                       int64_t until_ms)
-{
-    queue_db_int(q->db, sql, 1, now_ms);
-    queue_db_text(q->db, sql, 2, q->lock.owner);
-    queue_db_int(q->db, sql, 3, until_ms);
-}
-
 /* The job that has been due for the longest time; NOT_FOUND. */
-static enum status lease_first(struct sqlite_queue *q, int64_t now_ms,
-                               int64_t until_ms, struct queue_lease *lease)
+static enum status find_first(struct sqlite_queue *q, int64_t now_ms,
+                              struct queue_lease *lease)
 {
     enum status status;
     int64_t id;
 
     do {
-        bind_lease(q, SQL_LEASE, now_ms, until_ms);
-        status = queue_db_step(q->db, SQL_LEASE);
+        queue_db_int(q->db, SQL_DUE, 1, now_ms);
+        status = queue_db_step(q->db, SQL_DUE);
         if (status != STATUS_AGAIN)
             return status == STATUS_OK ? STATUS_NOT_FOUND : status;
-        status = read_lease(q, SQL_LEASE, lease, &id);
-        queue_db_reset(q->db, SQL_LEASE);
+        status = read_lease(q, SQL_DUE, lease, &id);
+        queue_db_reset(q->db, SQL_DUE);
         if (status != STATUS_IO)
             return status;
         status = condemn(q, id);
@@ -241,43 +233,57 @@ static enum status lease_first(struct sqlite_queue *q, int64_t now_ms,
     return status;
 }
 
-/* Adds the rest of the set of leases[0]. A row that is damaged is left out; it
- * is found again when its lease is over. */
-static enum status lease_set(struct sqlite_queue *q, int64_t now_ms,
-                             int64_t until_ms, struct queue_lease *leases,
-                             size_t *count)
+/* All of the set of leases[0], which is found again. A row that is damaged is
+ * left out: it will be found as the first of its own. */
+static enum status find_set(struct sqlite_queue *q, int64_t now_ms,
+                            struct queue_lease *leases, size_t *count)
 {
-    const struct job *first = &leases[0].job;
+    const struct job first = leases[0].job;
     enum status status;
 
-    bind_lease(q, SQL_LEASE_SET, now_ms, until_ms);
-    queue_db_text(q->db, SQL_LEASE_SET, 4, first->set_id);
-    queue_db_text(q->db, SQL_LEASE_SET, 5, first->channel);
-    queue_db_int(q->db, SQL_LEASE_SET, 6, SET_TOTAL_MAX - 1);
-    while ((status = queue_db_step(q->db, SQL_LEASE_SET)) == STATUS_AGAIN) {
+    free(leases[0].messages);
+    *count = 0;
+    queue_db_int(q->db, SQL_DUE_SET, 1, now_ms);
+    queue_db_text(q->db, SQL_DUE_SET, 2, first.set_id);
+    queue_db_text(q->db, SQL_DUE_SET, 3, first.channel);
+    queue_db_int(q->db, SQL_DUE_SET, 4, SET_TOTAL_MAX);
+    while ((status = queue_db_step(q->db, SQL_DUE_SET)) == STATUS_AGAIN) {
         int64_t id;
 
-        status = read_lease(q, SQL_LEASE_SET, &leases[*count], &id);
+        status = read_lease(q, SQL_DUE_SET, &leases[*count], &id);
         if (status == STATUS_OK)
             (*count)++;
         else if (status != STATUS_IO)
             break;
     }
     if (status != STATUS_OK)
-        queue_db_reset(q->db, SQL_LEASE_SET);
-    queue_sort_set(leases, *count);
+        queue_db_reset(q->db, SQL_DUE_SET);
     return status;
+}
+
+static enum status lease(struct sqlite_queue *q, struct job *job,
+                         int64_t until_ms)
+{
+    job->state = JOB_LEASED;
+    job->due_ms = until_ms;
+    job->attempts++;
+    queue_db_int(q->db, SQL_LEASE, 1, job->id);
+    queue_db_text(q->db, SQL_LEASE, 2, q->lock.owner);
+    queue_db_int(q->db, SQL_LEASE, 3, until_ms);
+    return queue_db_step(q->db, SQL_LEASE);
 }
 
 static enum status claim_one(struct sqlite_queue *q, int64_t now_ms,
                              int64_t until_ms, struct queue_lease *leases,
                              size_t *count)
 {
-    enum status status = lease_first(q, now_ms, until_ms, &leases[0]);
+    enum status status = find_first(q, now_ms, &leases[0]);
 
     *count = status == STATUS_OK ? 1 : 0;
     if (status == STATUS_OK && queue_is_parked_member(&leases[0].job))
-        status = lease_set(q, now_ms, until_ms, leases, count);
+        status = find_set(q, now_ms, leases, count);
+    for (size_t i = 0; i < *count && status == STATUS_OK; i++)
+        status = lease(q, &leases[i].job, until_ms);
     return status;
 }
 
@@ -338,13 +344,25 @@ static enum status why_not(struct sqlite_queue *q, const struct job *job)
 
 static enum status read_token(struct sqlite_queue *q, struct job *job)
 {
-    struct queue_row row = queue_db_row(q->db, SQL_UPDATE);
+    struct queue_row row = queue_db_row(q->db, SQL_TOKEN);
+    enum status status;
 
-    if (job->state != JOB_LEASED)
-        return STATUS_OK;
+    queue_db_int(q->db, SQL_TOKEN, 1, job->id);
+    status = queue_db_step(q->db, SQL_TOKEN);
+    if (status != STATUS_AGAIN)
+        return status == STATUS_OK ? STATUS_IO : status;
     queue_row_text(&row, 0, job->reply_token, sizeof(job->reply_token));
     job->received_ms = queue_row_int(&row, 1, INT64_MIN, INT64_MAX);
+    queue_db_reset(q->db, SQL_TOKEN);
     return row.bad == NULL ? STATUS_OK : STATUS_IO;
+}
+
+static enum status adopt_token(struct sqlite_queue *q, const struct job *job)
+{
+    queue_db_int(q->db, SQL_ADOPT, 1, job->id);
+    queue_db_text(q->db, SQL_ADOPT, 2, job->reply_token);
+    queue_db_int(q->db, SQL_ADOPT, 3, job->received_ms);
+    return queue_db_step(q->db, SQL_ADOPT);
 }
 
 static enum status write_update(struct sqlite_queue *q, struct job *job,
@@ -357,19 +375,14 @@ static enum status write_update(struct sqlite_queue *q, struct job *job,
         queue_db_text(q->db, SQL_UPDATE, C_MESSAGES, extra->messages);
     queue_db_text(q->db, SQL_UPDATE, P_OWNER, q->lock.owner);
     queue_db_int(q->db, SQL_UPDATE, P_ID, job->id);
-    queue_db_int(q->db, SQL_UPDATE, P_ADOPT_TOKEN, extra->adopt_token);
-    if (extra->adopt_token) {
-        queue_db_text(q->db, SQL_UPDATE, C_REPLY_TOKEN, job->reply_token);
-        queue_db_int(q->db, SQL_UPDATE, C_RECEIVED_MS, job->received_ms);
-    }
     status = queue_db_step(q->db, SQL_UPDATE);
-    if (status == STATUS_OK)
-        return why_not(q, job);
-    if (status != STATUS_AGAIN)
+    if (status != STATUS_OK)
         return status;
-    status = read_token(q, job);
-    queue_db_reset(q->db, SQL_UPDATE);
-    return status;
+    if (queue_db_changes(q->db) == 0)
+        return why_not(q, job);
+    if (extra->adopt_token)
+        return adopt_token(q, job);
+    return job->state == JOB_LEASED ? read_token(q, job) : STATUS_OK;
 }
 
 static enum status sqlite_update(struct queue *queue, struct job *job,

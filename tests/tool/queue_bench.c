@@ -2,10 +2,12 @@
  * queue_bench.c: how fast the queue acknowledges.
  *
  *   queue_bench [-1] PROCESSES THREADS SECONDS [DIRECTORY]
+ *   queue_bench -c JOBS [DIRECTORY]
  *
  * Each process has a queue thread and THREADS acceptors, each of which puts one
  * job after the other. -1: without group commit, a transaction per job, every
- * acceptor with a queue of its own.
+ * acceptor with a queue of its own. -c: what a job costs: the processor's time
+ * for a put, a claim, a note and an end, in transactions of 32.
  *
  * Prints one line: acknowledged jobs per second, the wait for it (p50, p99, max
  * in ms), and rows per commit.
@@ -175,6 +177,96 @@ static void run_process(int threads)
     queue_close(options.queue);
 }
 
+/* ---- cost */
+
+#define COST_BATCH 32
+
+static struct queue_lease leases[QUEUE_LEASES_MAX(COST_BATCH)];
+
+static void must(enum status status)
+{
+    if (status_class(status) == STATUS_CLASS_OK)
+        return;
+    (void)fprintf(stderr, "%s\n", status_name(status));
+    _exit(1);
+}
+
+static void put_batch(struct queue *queue, int64_t first)
+{
+    for (int64_t i = first; i < first + COST_BATCH; i++) {
+        struct job job = {.channel = "bench", .received_ms = wall_ms()};
+
+        (void)snprintf(job.event_id, sizeof(job.event_id), "01K%023lld",
+                       (long long)i);
+        (void)snprintf(job.message_id, sizeof(job.message_id), "60%016lld",
+                       (long long)i);
+        (void)str_copy(job.reply_token, sizeof(job.reply_token),
+                       "0123456789abcdef0123456789abcdef");
+        must(queue_put(queue, &job, wall_ms(), 0));
+    }
+}
+
+static void claim_batch(struct queue *queue, int64_t first)
+{
+    size_t count;
+
+    (void)first;
+    must(queue_claim(queue, wall_ms(), LEASE_MS, leases, COST_BATCH, &count));
+    if (count != COST_BATCH)
+        must(STATUS_BUG);
+}
+
+static void update_batch(struct queue *queue, enum job_state state)
+{
+    for (int i = 0; i < COST_BATCH; i++) {
+        leases[i].job.state = state;
+        leases[i].job.stage = JOB_STAGE_REPLY;
+        must(queue_update(queue, &leases[i].job, NULL, wall_ms()));
+    }
+}
+
+static void note_batch(struct queue *queue, int64_t first)
+{
+    (void)first;
+    update_batch(queue, JOB_LEASED);
+}
+
+static void end_batch(struct queue *queue, int64_t first)
+{
+    (void)first;
+    update_batch(queue, JOB_DONE);
+}
+
+static int64_t timed(struct queue *queue, int64_t first,
+                     void (*batch)(struct queue *queue, int64_t first))
+{
+    int64_t start_us = clock_us(CLOCK_PROCESS_CPUTIME_ID);
+
+    must(queue_begin(queue));
+    batch(queue, first);
+    must(queue_commit(queue));
+    return clock_us(CLOCK_PROCESS_CPUTIME_ID) - start_us;
+}
+
+static void report_cost(int64_t jobs)
+{
+    struct queue *queue = open_counted();
+    int64_t put_us = 0, claim_us = 0, note_us = 0, end_us = 0;
+
+    for (int64_t i = 0; i < jobs; i += COST_BATCH)
+        put_us += timed(queue, i, put_batch);
+    for (int64_t i = 0; i < jobs; i += COST_BATCH) {
+        claim_us += timed(queue, i, claim_batch);
+        note_us += timed(queue, i, note_batch);
+        end_us += timed(queue, i, end_batch);
+    }
+    jobs = (jobs + COST_BATCH - 1) / COST_BATCH * COST_BATCH;
+    printf("us of processor per job: put %.1f claim %.1f note %.1f end %.1f\n",
+           (double)put_us / (double)jobs, (double)claim_us / (double)jobs,
+           (double)note_us / (double)jobs, (double)end_us / (double)jobs);
+    queue_close(queue);
+}
+
 /* ---- report */
 
 static int compare_u32(const void *a, const void *b)
@@ -214,11 +306,39 @@ static int remove_entry(const char *path, const struct stat *stat, int kind,
     return remove(path);
 }
 
+static enum status make_url(char *dir, size_t size, const char *parent)
+{
+    if ((size_t)snprintf(dir, size, "%s/queue_bench.XXXXXX", parent) >= size ||
+        mkdtemp(dir) == NULL)
+        return STATUS_IO;
+    (void)snprintf(url, sizeof(url), "sqlite:%s/queue.db", dir);
+    return STATUS_OK;
+}
+
+static int remove_all(const char *dir)
+{
+    return nftw(dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS) == 0 ? 0 : 1;
+}
+
+static int run_cost(int argc, char **argv)
+{
+    char dir[256];
+    int64_t jobs;
+
+    if (argc < 3 || !str_to_int64(argv[2], 1, 10000000, &jobs) ||
+        make_url(dir, sizeof(dir), argc > 3 ? argv[3] : "/tmp") != STATUS_OK)
+        return 2;
+    report_cost(jobs);
+    return remove_all(dir);
+}
+
 int main(int argc, char **argv)
 {
     char dir[256];
     int64_t processes, threads, seconds;
 
+    if (argc > 1 && str_eq(argv[1], "-c"))
+        return run_cost(argc, argv);
     each_alone = argc > 1 && str_eq(argv[1], "-1");
     argc -= each_alone;
     argv += each_alone;
@@ -227,16 +347,15 @@ int main(int argc, char **argv)
         !str_to_int64(argv[3], 1, 600, &seconds)) {
         (void)fprintf(stderr,
                       "usage: queue_bench [-1] PROCESSES THREADS "
-                      "SECONDS [DIRECTORY]\n");
+                      "SECONDS [DIRECTORY]\n"
+                      "       queue_bench -c JOBS [DIRECTORY]\n");
         return 2;
     }
-    (void)snprintf(dir, sizeof(dir), "%s/queue_bench.XXXXXX",
-                   argc > 4 ? argv[4] : "/tmp");
     totals = mmap(NULL, sizeof(*totals), PROT_READ | PROT_WRITE,
                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (totals == MAP_FAILED || mkdtemp(dir) == NULL)
+    if (totals == MAP_FAILED ||
+        make_url(dir, sizeof(dir), argc > 4 ? argv[4] : "/tmp") != STATUS_OK)
         return 1;
-    (void)snprintf(url, sizeof(url), "sqlite:%s/queue.db", dir);
     end_ms = mono_ms() + seconds * 1000;
     for (process_number = 0; process_number < processes; process_number++) {
         pid_t pid = fork();
@@ -251,5 +370,5 @@ int main(int argc, char **argv)
     while (wait(NULL) > 0)
         continue;
     report((int)processes, (int)threads, (int)seconds);
-    return nftw(dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS) == 0 ? 0 : 1;
+    return remove_all(dir);
 }
