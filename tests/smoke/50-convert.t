@@ -123,10 +123,12 @@ is "its dimensions and sizes" \
     "[\"jpeg\",1224,918,$(stat -c %s out/large.png),$(
         stat -c %s previews/large.png)]"
 is "and nothing on standard error" "$complained" ""
-run --json out/large.png previews
-is "a PNG is copied" "$(jq -c '[.type, .idat_copied, .decodes]' said)" \
+/usr/bin/python3 -c 'from PIL import Image
+Image.linear_gradient("L").resize((1000, 800)).save("in/plain.png")'
+run --json in/plain.png previews
+is "a well packed PNG is copied" "$(jq -c '[.type, .idat_copied, .decodes]' said)" \
     '["png",true,1]'
-run out/large.png previews
+run in/plain.png previews
 like "and the line says so" "$(<said)" "pixel data copied"
 cp $small in/$'\e[31m\xff"'.jpg
 run --json in/$'\e[31m\xff"'.jpg out
