@@ -126,7 +126,8 @@ is "and nothing on standard error" "$complained" ""
 /usr/bin/python3 -c 'from PIL import Image
 Image.linear_gradient("L").resize((1000, 800)).save("in/plain.png")'
 run --json in/plain.png previews
-is "a well packed PNG is copied" "$(jq -c '[.type, .idat_copied, .decodes]' said)" \
+is "a well packed PNG is copied" \
+    "$(jq -c '[.type, .idat_copied, .decodes]' said)" \
     '["png",true,1]'
 run in/plain.png previews
 like "and the line says so" "$(<said)" "pixel data copied"
