@@ -12,6 +12,7 @@
 #include <signal.h>
 
 #include "../helper/play.h"
+#include "pipeline_task.h"
 
 static const char html[] = "<html>This is not a picture.</html>";
 
@@ -20,16 +21,21 @@ static bool has_asked_once(struct play *play)
     return line_double_count(play->line, "GET /") == 1;
 }
 
-/* The stream is opened before the content is asked for. */
+/* A decoder has it: to be seen only from inside. */
 static bool is_in_lab(struct play *play)
 {
-    return has_asked_once(play) && lab_waiting(play->lab) == 0;
+    const struct task *task = play->pipeline->first;
+
+    return has_asked_once(play) && task != NULL && task->stream != NULL &&
+           lab_waiting(play->lab) == 0;
 }
 
 static bool is_in_lab_again(struct play *play)
 {
-    return line_double_count(play->line, "GET /") == 2 &&
-           lab_waiting(play->lab) == 0;
+    const struct task *task = play->pipeline->first;
+
+    return line_double_count(play->line, "GET /") == 2 && task != NULL &&
+           task->stream != NULL && lab_waiting(play->lab) == 0;
 }
 
 /* ---- content */
