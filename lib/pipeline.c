@@ -149,7 +149,7 @@ static void log_end(const struct task *task)
              job->outcome == JOB_OUTCOME_SKIPPED)
         LOG(INFO, "done", LOG_STR("job", job->message_id),
             LOG_STR("outcome", job_outcome_name(job->outcome)),
-            LOG_STR("reason", job->reason), LOG_INT("ms", task_age_ms(task)));
+            LOG_STR("text", job->reason), LOG_INT("ms", task_age_ms(task)));
 }
 
 static void log_wait(const struct task *task, const char *event)
