@@ -7,7 +7,7 @@
 . "$(dirname "$0")/../lib/smoke.sh"
 set -u
 
-export DARKROOM_IMAGE_WEBP=1 DARKROOM_IMAGE_GIF=1
+export DARKROOM_IMAGE_WEBP=on DARKROOM_IMAGE_GIF=on
 smoke_start 1
 cd "$stack_dir" || exit 1
 types=$smoke_top/tests/tool/picture_types
