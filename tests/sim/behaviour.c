@@ -65,6 +65,14 @@ static enum status set_number(void *base, const struct member *members,
     return STATUS_BAD_INPUT;
 }
 
+static enum status set_bool(bool *value, const struct json_event *event)
+{
+    if (event->kind != JSON_BOOL)
+        return STATUS_BAD_INPUT;
+    *value = event->num != 0;
+    return STATUS_OK;
+}
+
 /* The position of a JSON string in `names`, -1 if it is not there. */
 static int name_index(const struct json_event *event, const char *const *names,
                       size_t count)
@@ -107,12 +115,10 @@ enum status content_behaviour_set(struct content_behaviour *b, const char *key,
         return json_copy_str(event, b->content_type, sizeof(b->content_type))
                    ? STATUS_OK
                    : STATUS_BAD_INPUT;
-    if (str_eq(key, "empty")) {
-        if (event->kind != JSON_BOOL)
-            return STATUS_BAD_INPUT;
-        b->empty = event->num != 0;
-        return STATUS_OK;
-    }
+    if (str_eq(key, "empty"))
+        return set_bool(&b->empty, event);
+    if (str_eq(key, "drop"))
+        return set_bool(&b->drop, event);
     return set_number(b, content_members, ARRAY_COUNT(content_members), key,
                       event);
 }
@@ -134,12 +140,10 @@ enum status fault_set(struct fault *fault, const char *key,
         fault->kind = (enum fault_kind)index;
         return STATUS_OK;
     }
-    if (str_eq(key, "effect")) {
-        if (event->kind != JSON_BOOL)
-            return STATUS_BAD_INPUT;
-        fault->effect = event->num != 0;
-        return STATUS_OK;
-    }
+    if (str_eq(key, "effect"))
+        return set_bool(&fault->effect, event);
+    if (str_eq(key, "details"))
+        return set_bool(&fault->details, event);
     return set_number(fault, fault_members, ARRAY_COUNT(fault_members), key,
                       event);
 }

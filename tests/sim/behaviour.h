@@ -37,6 +37,7 @@ struct content_behaviour {
     int64_t stall_ms;          /* 0 = until the client leaves */
     int64_t stall_tries;
     bool empty; /* 200 and no bytes */
+    bool drop;  /* the connection is closed instead of any answer */
 };
 
 /* What is done for one request. */
@@ -60,7 +61,8 @@ enum fault_kind {
 struct fault {
     enum fault_kind kind;
     int64_t status;
-    bool effect; /* the request is obeyed all the same */
+    bool effect;  /* the request is obeyed all the same */
+    bool details; /* a status 400 that names what is wrong with the body */
     int64_t tries;
     int64_t retry_after_s; /* -1 = no header */
     int64_t hang_ms;

@@ -196,7 +196,9 @@ void content_serve(struct sim *sim, struct exchange *ex, const char *message_id)
         ex->close = true;
         return;
     }
-    if (plan.status != 200)
+    if (b.drop)
+        ex->close = true;
+    else if (plan.status != 200)
         answer_status(ex, plan.status, &b);
     else
         answer_file(sim, ex, photo, &b, &plan);

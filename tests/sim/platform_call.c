@@ -216,6 +216,8 @@ bool call_check_json(struct call *call)
 
 static void apply_fault(struct call *call, const struct fault *fault)
 {
+    static const struct rules_problem problem = {
+        "messages[0].originalContentUrl", "Must be a valid HTTPS URL"};
     struct exchange *ex = call->ex;
     char seconds[24];
 
@@ -229,7 +231,10 @@ static void apply_fault(struct call *call, const struct fault *fault)
                            (int)fault->retry_after_s);
             exchange_add_header(ex, "Retry-After", seconds);
         }
-        platform_answer_status(ex, (int)fault->status);
+        if (fault->status == 400 && fault->details)
+            call_answer_problems(ex, true, &problem, 1);
+        else
+            platform_answer_status(ex, (int)fault->status);
         return;
     }
     if (fault->kind == FAULT_HANG)
