@@ -28,6 +28,7 @@ static struct job member(int n, int total)
     (void)str_copy(job.set_id, sizeof(job.set_id), "A1");
     job.set_index = n;
     job.set_total = total;
+    job.received_ms += n; /* the last one's token is the freshest */
     return job;
 }
 
@@ -96,6 +97,7 @@ static size_t pushes(struct play *play)
 static void test_set_is_answered_together(void **state)
 {
     struct play *play = *state;
+    int64_t now_ms = wall_ms();
     struct job rows[3];
 
     play->channel.set_wait_ms = 20000;
@@ -103,7 +105,7 @@ static void test_set_is_answered_together(void **state)
     play_script(play, PLAY_REPLY, PLAY_ANSWERS(PLAY_TEXT("{}")));
     for (int n = 3; n >= 1; n--) {
         rows[n - 1] = member(n, 3);
-        rows[n - 1].received_ms += n == 2 ? 50 : 0;
+        rows[n - 1].received_ms = now_ms + (n == 2);
         fake_queue_store(&play->queue, &rows[n - 1]);
     }
     play_start(play);
@@ -131,8 +133,8 @@ static void test_large_set_takes_two_replies(void **state)
     play_start(play);
     play_run_until(play, play_is_over);
     play_assert_requests(play, 0, 2);
-    assert_pictures(play, PLAY_REPLY, 0, rows, 5);
-    assert_pictures(play, PLAY_REPLY, 1, rows + 5, 2);
+    assert_pictures(play, "\"token-5\"", 0, rows, 5);
+    assert_pictures(play, "\"token-7\"", 0, rows + 5, 2);
     for (int i = 0; i < 7; i++) {
         rows[i] = play_row(play, rows[i].id);
         play_assert_replied(&rows[i], 1);
@@ -157,8 +159,8 @@ static void test_quote_takes_a_place(void **state)
     play_start(play);
     play_run_until(play, play_is_over);
     play_assert_requests(play, 0, 2);
-    assert_pictures(play, PLAY_REPLY, 0, rows, 4);
-    assert_pictures(play, PLAY_REPLY, 1, rows + 4, 1);
+    assert_pictures(play, "\"token-4\"", 0, rows, 4);
+    assert_pictures(play, "\"token-5\"", 0, rows + 4, 1);
 }
 
 /* Waited for as long as the channel says, then answered with what is there. */
@@ -401,7 +403,6 @@ static void test_worker_dies_during_the_reply_of_a_set(void **state)
         PLAY_ANSWERS({.pause_ms = 500, .step = 1, .body = "{}", .len = 2}));
     for (int n = 1; n <= 3; n++) {
         rows[n - 1] = published_member(n, 3);
-        rows[n - 1].received_ms += n;
         fake_queue_store(&play->queue, &rows[n - 1]);
     }
     play_start(play);
