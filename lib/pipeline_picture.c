@@ -87,16 +87,19 @@ static void on_late(void *arg)
 void picture_watch_the_time(struct task *task)
 {
     struct loop *loop = task->pipeline->parts.loop;
-    int64_t moment_ms = late_ms(task);
+    int64_t moment_ms = late_ms(task), wait_ms;
 
     loop_timer_cancel(loop, &task->late_timer);
     if (moment_ms == INT64_MAX)
         return;
+    wait_ms = moment_ms - wall_ms();
+    /* A file that proves a picture after the moment has half of what is left
+     * of the margin. */
+    if (wait_ms < 0)
+        wait_ms = int64_max(0, (wait_ms + LATE_MARGIN_MS) / 2);
     loop_timer_init(&task->late_timer, on_late, task);
     /* Without a timer the moment passes, and the job ends as too late. */
-    (void)!loop_timer_set(loop, &task->late_timer,
-                          loop_now_ms(loop) +
-                              int64_max(0, moment_ms - wall_ms()));
+    (void)!loop_timer_set(loop, &task->late_timer, loop_now_ms(loop) + wait_ms);
 }
 
 /* ---- the busy text */
