@@ -247,6 +247,12 @@ static void on_content_done(void *arg, const struct line_outcome *outcome)
         fail(task, task->write_status, 0, "keeping the content");
         return;
     }
+    /* All of the picture may be there: its decoder knows, and it is whole then,
+     * whatever length was told. */
+    if (status == STATUS_CUT && task->stream != NULL) {
+        task->cut_status = status;
+        status = STATUS_OK;
+    }
     if (status == STATUS_OK)
         status =
             task->stream != NULL ? lab_stream_end(task->stream) : STATUS_EMPTY;
@@ -291,6 +297,11 @@ static void on_lab_done(void *arg, enum status status,
     /* Without a length, a transfer that was cut looks like a whole one. */
     if (status == STATUS_IMAGE_TRUNCATED && task->content_length < 0)
         status = STATUS_CUT;
+    if (task->cut_status != STATUS_OK &&
+        (status != STATUS_OK || report->decoded_percent < 100)) {
+        fail(task, task->cut_status, 0, "");
+        return;
+    }
     if (status != STATUS_OK) {
         char detail[32] = "";
 

@@ -40,6 +40,7 @@ struct task {
     bool decoded;                   /* the lab is done, and it worked */
     bool is_picture;                /* a lab has seen its head */
     enum status write_status;       /* why the lab's side took no more bytes */
+    enum status cut_status;         /* how the transfer ended early, or OK */
     struct transcode_report report; /* when `decoded` */
     int64_t content_length;         /* as told by the server, or -1 */
     int64_t fetched_bytes;
