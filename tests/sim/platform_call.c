@@ -196,6 +196,7 @@ bool call_authorize(struct call *call, enum rate_kind kind)
 bool call_check_json(struct call *call)
 {
     const char *type = exchange_request_header(call->ex, "Content-Type");
+    const char *key = exchange_request_header(call->ex, "X-Line-Retry-Key");
 
     if (call->ex->body_too_large) {
         call_violate(call, "body_too_large", "the request is over 2 MB");
@@ -210,6 +211,7 @@ bool call_check_json(struct call *call)
     }
     RECORD(&call->sim->recorder, "request", REC_STR("method", call->ex->method),
            REC_STR("path", call->ex->path),
+           REC_STR("retry_key", key != NULL ? key : ""),
            REC_STR("body", buf_str(&call->ex->body)));
     return true;
 }

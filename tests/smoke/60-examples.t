@@ -5,20 +5,8 @@
 # they choose the answer. One channel each for Python and JavaScript.
 
 . "$(dirname "$0")/../lib/smoke.sh"
+. "$(dirname "$0")/../lib/npm.sh"
 set -u
-
-# LINE's SDK, of the version that tests/npm pins; kept for the next run.
-install_sdk() {
-    local pinned=$smoke_top/tests/npm sdk=$BUILD/npm
-
-    cmp -s "$pinned/package-lock.json" "$sdk/installed.json" && return
-    mkdir -p "$sdk" && cp "$pinned"/*.json "$sdk" || return 1
-    (cd "$sdk" && npm ci --no-audit --no-fund >npm.log 2>&1) || {
-        diag "npm cannot install LINE's SDK: $(tail -n 3 "$sdk/npm.log")"
-        return 1
-    }
-    cp "$pinned/package-lock.json" "$sdk/installed.json"
-}
 
 # start NAME PROGRAM [PORT]: an example; sets `url` to where it listens.
 listens() {
@@ -78,8 +66,8 @@ of() {
 }
 
 smoke_init
-smoke_must install_sdk
-smoke_must ln -s "$BUILD/npm/node_modules" "$stack_dir/node_modules"
+smoke_must npm_install
+smoke_must ln -s "$npm_modules" "$stack_dir/node_modules"
 smoke_must cp -r "$smoke_top/scripts/examples" "$stack_dir/examples"
 smoke_must stack_nginx
 smoke_must stack_sim
