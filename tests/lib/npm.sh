@@ -7,6 +7,7 @@
 # comes; the others wait for it.
 #
 # shellcheck shell=bash
+# shellcheck disable=SC2034,SC2154 # smoke.sh has smoke_top; the caller uses it
 
 npm_modules=
 
