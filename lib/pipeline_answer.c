@@ -219,7 +219,8 @@ static void log_success(const struct answer *answer, bool is_assumed)
         const struct log_field fields[] = {
             LOG_STR("job", task->job.message_id),
             LOG_INT("assumed", is_assumed),
-            LOG_STR("text", task->job.reason),
+            LOG_STR("text",
+                    answer->stage == JOB_STAGE_FAILURE ? task->job.reason : ""),
             LOG_INT("attempts", task->job.attempts),
             LOG_INT("pictures", answer->count),
             LOG_INT("ms", task_age_ms(task)),
