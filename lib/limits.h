@@ -168,4 +168,11 @@
 #define CONFIG_LINE_MAX_BYTES 8192 /* of the settings' file */
 #define CONFIG_LINES_MAX 20000
 
+/* ---- what shows that it works */
+#define METRICS_SLOTS 64        /* workers of one state directory */
+#define METRICS_CHANNELS_MAX 32 /* the rest is counted as one */
+#define METRICS_MINUTES 60
+#define METRICS_GATE_TRIES 100
+#define METRICS_GATE_NAP_MS 10
+
 #endif
