@@ -58,6 +58,7 @@
 #define QUEUE_WAIT_MS 1500    /* an acceptor's patience; LINE's is 2 s */
 #define QUEUE_CLAIM_MAX 32    /* jobs claimed by one transaction */
 #define QUEUE_STATS_MS 1000   /* age of the numbers of the depth check */
+#define QUEUE_RECENT_MAX 32   /* jobs in one look at the latest */
 #define QUEUE_RETRY_MIN_MS 10 /* after a failed transaction, doubled ... */
 #define QUEUE_RETRY_MAX_MS 500
 #define QUEUE_STOP_MS 2000       /* for what waits when the worker ends */

@@ -176,6 +176,15 @@ enum status queue_get(struct queue *queue, int64_t id, struct job *job)
     return queue->ops->get(queue, id, job);
 }
 
+enum status queue_recent(struct queue *queue, struct job *jobs, size_t max,
+                         size_t *count)
+{
+    *count = 0;
+    if (max == 0)
+        return STATUS_OK;
+    return queue->ops->recent(queue, jobs, max, count);
+}
+
 enum status queue_stats(struct queue *queue, struct queue_stats *stats)
 {
     *stats = (struct queue_stats){0};

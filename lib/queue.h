@@ -115,6 +115,8 @@ struct queue_ops {
     enum status (*reap)(struct queue *queue, int64_t now_ms, size_t *count);
     enum status (*next_due)(struct queue *queue, int64_t *due_ms);
     enum status (*get)(struct queue *queue, int64_t id, struct job *job);
+    enum status (*recent)(struct queue *queue, struct job *jobs, size_t max,
+                          size_t *count);
     enum status (*stats)(struct queue *queue, struct queue_stats *stats);
     enum status (*purge)(struct queue *queue, int64_t before_ms, size_t max,
                          size_t *count);
@@ -201,6 +203,11 @@ enum status queue_next_due(struct queue *queue, int64_t *due_ms) MUST_CHECK;
 /* One job by id; NOT_FOUND. Also outside a transaction. */
 enum status queue_get(struct queue *queue, int64_t id,
                       struct job *job) MUST_CHECK;
+
+/* The pictures that came last, latest first, in any state; no UNSEND jobs. A
+ * damaged row is left out. Also outside a transaction. */
+enum status queue_recent(struct queue *queue, struct job *jobs, size_t max,
+                         size_t *count) MUST_CHECK;
 
 /* Also outside a transaction. */
 enum status queue_stats(struct queue *queue,

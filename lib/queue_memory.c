@@ -629,6 +629,21 @@ static enum status memory_get(struct queue *queue, int64_t id, struct job *job)
     return STATUS_OK;
 }
 
+/* Rows are in the order of their ids. */
+static enum status memory_recent(struct queue *queue, struct job *jobs,
+                                 size_t max, size_t *count)
+{
+    struct memory_queue *mem = memory_of(queue);
+
+    for (size_t i = mem->row_count; i > 0 && *count < max; i--) {
+        const struct job *row = &mem->rows[i - 1].job;
+
+        if (row->id != 0 && row->kind != JOB_UNSEND)
+            jobs[(*count)++] = *row;
+    }
+    return STATUS_OK;
+}
+
 static enum status memory_stats(struct queue *queue, struct queue_stats *stats)
 {
     struct memory_queue *mem = memory_of(queue);
@@ -664,6 +679,7 @@ const struct queue_ops queue_memory_ops = {
     .reap = memory_reap,
     .next_due = memory_next_due,
     .get = memory_get,
+    .recent = memory_recent,
     .stats = memory_stats,
     .purge = memory_purge,
     .body_put = memory_body_put,

@@ -240,6 +240,9 @@ const char *const queue_sql_statements[SQL__COUNT] = {
         "WHERE state = 1 AND owner = ?1",
     [SQL_NEXT_DUE] = "SELECT min(due_ms) FROM job WHERE state < 2",
     [SQL_GET] = "SELECT " JOB " FROM job WHERE id = ?1",
+    [SQL_RECENT] = "SELECT " JOB
+                   " FROM job WHERE kind <> 3 "
+                   "ORDER BY id DESC LIMIT ?1",
     [SQL_TALLY] = "SELECT state, jobs FROM tally",
     [SQL_OLDEST] = "SELECT min(received_ms) FROM job WHERE state < 2",
     [SQL_PURGE] =

@@ -97,6 +97,7 @@ enum sql {
     SQL_RELEASE,
     SQL_NEXT_DUE,
     SQL_GET,
+    SQL_RECENT,
     SQL_TALLY,
     SQL_OLDEST,
     SQL_PURGE,

@@ -32,6 +32,16 @@
 #include "log.h"
 #include "queue_batch.h"
 
+/* On the stack of who wants to see the latest jobs. */
+struct recent {
+    struct job *jobs;
+    size_t max, count;
+    bool answered;
+    enum status status;
+    pthread_cond_t is_answered;
+    struct recent *next;
+};
+
 struct queue_thread {
     struct queue_thread_options options;
     pthread_t thread;
@@ -41,6 +51,7 @@ struct queue_thread {
     pthread_cond_t no_puts;
     struct put *puts; /* WAITING ones, oldest first */
     size_t puts_inside;
+    struct recent *recents;
     struct change_list changes;
     struct id_list extend;
     struct claimed_list claimed;
@@ -53,6 +64,8 @@ struct queue_thread {
     bool quiescing, stopping;
     int64_t stop_by_ms; /* mono */
     struct queue_stats stats;
+    int64_t worked_ms; /* mono: the last transaction */
+    int64_t due_ms;    /* next_due_wall_ms, when it was looked at */
     size_t stored_since_stats;
     size_t bodies_since_stats, body_bytes_since_stats;
 
@@ -62,6 +75,7 @@ struct queue_thread {
 
     /* the thread's own; times are mono unless they say wall */
     int64_t next_due_wall_ms, next_body_due_wall_ms;
+    struct job *recent_jobs;    /* QUEUE_RECENT_MAX */
     struct queue_lease *leases; /* QUEUE_LEASES_MAX(QUEUE_CLAIM_MAX) */
     int64_t poll_ms, stats_ms, purge_ms;
     int64_t retry_ms;
@@ -311,6 +325,97 @@ void queue_thread_stats(struct queue_thread *qt, struct queue_stats *stats)
     pthread_mutex_unlock(&qt->lock);
 }
 
+void queue_thread_pulse(struct queue_thread *qt, struct queue_pulse *pulse)
+{
+    pthread_mutex_lock(&qt->lock);
+    pulse->silent_ms = mono_ms() - qt->worked_ms;
+    pulse->due_ms = qt->due_ms;
+    pthread_mutex_unlock(&qt->lock);
+}
+
+/* ---- the latest jobs */
+
+/* A recent is touched under the lock only, so it can be taken back any time. */
+static void recent_unlink(struct queue_thread *qt, struct recent *recent)
+{
+    struct recent **link = &qt->recents;
+
+    while (*link != NULL && *link != recent)
+        link = &(*link)->next;
+    if (*link != NULL)
+        *link = recent->next;
+}
+
+static void wait_for_recent(struct queue_thread *qt, struct recent *recent)
+{
+    struct timespec until = timespec_of(mono_ms() + QUEUE_WAIT_MS);
+    int rc = 0;
+
+    recent->next = qt->recents;
+    qt->recents = recent;
+    pthread_cond_signal(&qt->work);
+    while (!recent->answered && rc != ETIMEDOUT)
+        rc = pthread_cond_timedwait(&recent->is_answered, &qt->lock, &until);
+    recent_unlink(qt, recent);
+}
+
+enum status queue_thread_recent(struct queue_thread *qt, struct job *jobs,
+                                size_t max, size_t *count)
+{
+    struct recent recent = {.jobs = jobs,
+                            .max = size_min(max, QUEUE_RECENT_MAX),
+                            .status = STATUS_BUSY};
+
+    cond_init(&recent.is_answered);
+    pthread_mutex_lock(&qt->lock);
+    qt->puts_inside++;
+    if (qt->quiescing)
+        recent.status = STATUS_STOPPING;
+    else
+        wait_for_recent(qt, &recent);
+    if (--qt->puts_inside == 0)
+        pthread_cond_signal(&qt->no_puts);
+    pthread_mutex_unlock(&qt->lock);
+    pthread_cond_destroy(&recent.is_answered);
+    *count = recent.count;
+    return recent.status;
+}
+
+/* The lock is held. */
+static void answer_recents(struct queue_thread *qt, size_t count,
+                           enum status status)
+{
+    struct recent *recent = qt->recents;
+
+    for (qt->recents = NULL; recent != NULL; recent = recent->next) {
+        recent->count = size_min(count, recent->max);
+        if (recent->count > 0)
+            memcpy(recent->jobs, qt->recent_jobs,
+                   recent->count * sizeof(struct job));
+        recent->status = status;
+        recent->answered = true;
+        pthread_cond_signal(&recent->is_answered);
+    }
+}
+
+static void look_at_recent(struct queue_thread *qt)
+{
+    size_t count = 0;
+    enum status status;
+    bool wanted;
+
+    pthread_mutex_lock(&qt->lock);
+    wanted = qt->recents != NULL;
+    pthread_mutex_unlock(&qt->lock);
+    if (!wanted)
+        return;
+    status = queue_recent(qt->options.queue, qt->recent_jobs, QUEUE_RECENT_MAX,
+                          &count);
+    pthread_mutex_lock(&qt->lock);
+    answer_recents(qt, status == STATUS_OK ? count : 0, status);
+    pthread_mutex_unlock(&qt->lock);
+}
+
 /* ---- the transaction */
 
 /* The lock is held. At least one put, then as many as fit. */
@@ -422,6 +527,7 @@ static void settle_success(struct queue_thread *qt, struct batch *batch)
     struct queue_change *change;
 
     qt->failures = 0;
+    qt->worked_ms = mono_ms();
     qt->stored_since_stats += batch->stored;
     qt->bodies_since_stats += batch->stored_bodies;
     qt->body_bytes_since_stats += batch->stored_body_bytes;
@@ -517,6 +623,7 @@ static void look(struct queue_thread *qt)
         return;
     pthread_mutex_lock(&qt->lock);
     qt->stats = stats;
+    qt->due_ms = qt->next_due_wall_ms;
     qt->stored_since_stats = 0;
     qt->bodies_since_stats = 0;
     qt->body_bytes_since_stats = 0;
@@ -526,7 +633,8 @@ static void look(struct queue_thread *qt)
 static bool has_requests(const struct queue_thread *qt)
 {
     return qt->puts != NULL || qt->changes.first != NULL ||
-           qt->body_changes.first != NULL || qt->extend.ids != NULL;
+           qt->body_changes.first != NULL || qt->extend.ids != NULL ||
+           qt->recents != NULL;
 }
 
 /* Wall: when there is something that this worker has room for. */
@@ -588,6 +696,7 @@ static void give_up_the_rest(struct queue_thread *qt)
     pthread_mutex_lock(&qt->lock);
     answer_puts(qt->puts, STATUS_STOPPING);
     qt->puts = NULL;
+    answer_recents(qt, 0, STATUS_STOPPING);
     while ((change = change_list_take(&qt->changes)) != NULL) {
         change->status = qt->last_failure;
         LOG(WARN, "queue_change_given_up", LOG_INT("job", change->job.id),
@@ -608,6 +717,7 @@ static void *thread_main(void *arg)
     do {
         run_transaction(qt);
         look(qt);
+        look_at_recent(qt);
     } while (wait_for_turn(qt));
     give_up_the_rest(qt);
     return NULL;
@@ -631,6 +741,7 @@ static void destroy(struct queue_thread *qt)
     claimed_list_free(&qt->claimed);
     body_list_free(&qt->bodies);
     free(qt->leases);
+    free(qt->recent_jobs);
     free(qt->extend.ids);
     pthread_cond_destroy(&qt->no_puts);
     pthread_cond_destroy(&qt->work);
@@ -649,13 +760,18 @@ enum status queue_thread_start(struct queue_thread **out,
     qt->options = *options;
     qt->leases =
         calloc(QUEUE_LEASES_MAX(QUEUE_CLAIM_MAX), sizeof(struct queue_lease));
-    if (qt->leases == NULL) {
+    qt->recent_jobs = calloc(QUEUE_RECENT_MAX, sizeof(struct job));
+    if (qt->leases == NULL || qt->recent_jobs == NULL) {
+        free(qt->leases);
+        free(qt->recent_jobs);
         free(qt);
         return STATUS_NO_MEMORY;
     }
     qt->delivery.fn = deliver;
     qt->body_delivery.fn = deliver_bodies;
     qt->next_body_due_wall_ms = INT64_MAX;
+    qt->due_ms = INT64_MAX;
+    qt->worked_ms = mono_ms();
     qt->last_failure = STATUS_STOPPING;
     pthread_mutex_init(&qt->lock, NULL);
     cond_init(&qt->work);

@@ -112,6 +112,21 @@ void queue_thread_extend(struct queue_thread *qt, const int64_t *ids,
 /* Any thread: the numbers of a moment ago (at most a second old). */
 void queue_thread_stats(struct queue_thread *qt, struct queue_stats *stats);
 
+/*
+ * Any thread but the loop's: queue_recent() on the queue's thread, `max` up to
+ * QUEUE_RECENT_MAX. BUSY when it did not answer within QUEUE_WAIT_MS, STOPPING.
+ */
+enum status queue_thread_recent(struct queue_thread *qt, struct job *jobs,
+                                size_t max, size_t *count) MUST_CHECK;
+
+struct queue_pulse {
+    int64_t silent_ms; /* since the last transaction that worked */
+    int64_t due_ms;    /* queue_next_due() of a moment ago, wall clock */
+};
+
+/* Any thread. */
+void queue_thread_pulse(struct queue_thread *qt, struct queue_pulse *pulse);
+
 /* Puts are refused from now on and nothing more is claimed; changes are still
  * done. */
 void queue_thread_quiesce(struct queue_thread *qt);

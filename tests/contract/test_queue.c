@@ -460,6 +460,30 @@ static void stats_count_by_state(void **state)
     assert_int_equal(stats.oldest_ms, NOW - 10);
 }
 
+static void recent_are_the_last_pictures(void **state)
+{
+    struct queue *queue = case_queue(state);
+    struct job jobs[2], unsend = case_job("e4", "9");
+    size_t count = 99;
+
+    assert_int_equal(queue_recent(queue, jobs, 2, &count), STATUS_OK);
+    assert_int_equal(count, 0);
+    (void)case_put_new(queue, "e1", NOW, 0);
+    (void)case_put_new(queue, "e2", NOW, LEASE);
+    assert_int_equal(queue_recent(queue, jobs, 1, &count), STATUS_OK);
+    assert_int_equal(count, 1);
+    assert_string_equal(jobs[0].event_id, "e2");
+    unsend.kind = JOB_UNSEND;
+    assert_int_equal(case_put(queue, &unsend, NOW, 0), STATUS_OK);
+    assert_int_equal(queue_recent(queue, jobs, 2, &count), STATUS_OK);
+    assert_int_equal(count, 2);
+    assert_string_equal(jobs[0].event_id, "e2");
+    assert_int_equal(jobs[0].state, JOB_LEASED);
+    assert_string_equal(jobs[1].event_id, "e1");
+    assert_int_equal(queue_recent(queue, jobs, 0, &count), STATUS_OK);
+    assert_int_equal(count, 0);
+}
+
 static void get_of_an_unknown_id_is_not_found(void **state)
 {
     struct job job;
@@ -577,6 +601,7 @@ int main(void)
         CASE_OVER_ALL(unsound_jobs_are_refused),
         CASE_OVER_ALL(next_due_is_the_earliest_of_the_unfinished),
         CASE_OVER_ALL(stats_count_by_state),
+        CASE_OVER_ALL(recent_are_the_last_pictures),
         CASE_OVER_ALL(get_of_an_unknown_id_is_not_found),
         CASE_OVER_ALL(purge_removes_old_done_jobs_only),
         CASE_OVER_ALL(ids_are_never_given_twice),

@@ -164,6 +164,12 @@ static enum status flaky_body_end(struct queue *queue, int64_t id,
     return queue_body_end(f->inner, id, end, due_ms, why);
 }
 
+static enum status flaky_recent(struct queue *queue, struct job *jobs,
+                                size_t max, size_t *count)
+{
+    return queue_recent(flaky_of(queue)->inner, jobs, max, count);
+}
+
 static enum status flaky_body_next_due(struct queue *queue, int64_t *due_ms)
 {
     return queue_body_next_due(flaky_of(queue)->inner, due_ms);
@@ -180,6 +186,7 @@ static const struct queue_ops flaky_ops = {
     .update = flaky_update,
     .reap = flaky_reap,
     .next_due = flaky_next_due,
+    .recent = flaky_recent,
     .stats = flaky_stats,
     .purge = flaky_purge,
     .body_put = flaky_body_put,
@@ -579,6 +586,57 @@ static void jobs_of_other_workers_are_found(void **state)
     assert_int_equal(bench.seen[1].attempts, 2);
 }
 
+/* ---- looks */
+
+static void the_latest_jobs_are_told(void **state)
+{
+    struct job jobs[2];
+    size_t count = 99;
+
+    (void)state;
+    assert_int_equal(queue_thread_recent(bench.qt, jobs, 2, &count), STATUS_OK);
+    assert_int_equal(count, 0);
+    assert_int_equal(put_some(1, 3), STATUS_OK);
+    assert_int_equal(queue_thread_recent(bench.qt, jobs, 2, &count), STATUS_OK);
+    assert_int_equal(count, 2);
+    assert_true(jobs[0].id > jobs[1].id);
+    queue_thread_quiesce(bench.qt);
+    assert_int_equal(queue_thread_recent(bench.qt, jobs, 2, &count),
+                     STATUS_STOPPING);
+}
+
+static void a_look_at_a_stuck_queue_ends(void **state)
+{
+    struct job job;
+    size_t count;
+
+    (void)state;
+    atomic_store(&bench.flaky.begin_waits, true);
+    assert_int_equal(queue_thread_recent(bench.qt, &job, 1, &count),
+                     STATUS_BUSY);
+    atomic_store(&bench.flaky.begin_waits, false);
+    assert_int_equal(sem_post(&bench.flaky.begin_may), 0);
+}
+
+static bool pulse_is(bool beats, bool is_due)
+{
+    struct queue_pulse pulse;
+
+    queue_thread_pulse(bench.qt, &pulse);
+    return (pulse.silent_ms < 2 * QUEUE_POLL_MS) == beats &&
+           (pulse.due_ms <= wall_ms()) == is_due;
+}
+
+static void the_pulse_tells_silence_and_what_is_due(void **state)
+{
+    (void)state;
+    WAIT_UNTIL(pulse_is(true, false));
+    assert_int_equal(put_some(1, 1), STATUS_OK); /* there is no room for it */
+    WAIT_UNTIL(pulse_is(true, true));
+    atomic_store(&bench.flaky.begin_fails, -1);
+    WAIT_UNTIL(pulse_is(false, true));
+}
+
 /* ---- refusals */
 
 static void a_put_is_busy_while_the_gate_is_held(void **state)
@@ -913,6 +971,9 @@ int main(void)
         ON_MEMORY(what_waits_goes_before_what_comes),
         ON_SQLITE(claimed_jobs_come_on_the_loop_and_leased),
         ON_SQLITE(jobs_of_other_workers_are_found),
+        ON_MEMORY(the_latest_jobs_are_told),
+        ON_MEMORY(a_look_at_a_stuck_queue_ends),
+        ON_MEMORY(the_pulse_tells_silence_and_what_is_due),
         ON_SQLITE(a_put_is_busy_while_the_gate_is_held),
         ON_MEMORY(a_put_is_busy_while_begin_is_busy),
         ON_MEMORY(a_put_survives_a_short_busy_time),
