@@ -148,18 +148,22 @@ static void send_response(const struct exchange *x,
                           const struct response *response, bool with_body)
 {
     char head[HEAD_MAX_BYTES];
+    bool has_buf = response->body.len > 0;
+    const char *body = has_buf ? response->body.data : response->text;
+    size_t body_len = has_buf ? response->body.len : strlen(response->text);
     int len = snprintf(
         head, sizeof(head),
-        "Status: %d %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        "Status: %d %s\r\nContent-Type: %s\r\n"
         "Content-Length: %zu\r\nCache-Control: no-store\r\n%s%s%s\r\n",
-        response->status, reason_of(response->status), strlen(response->text),
-        response->allow != NULL ? "Allow: " : "",
+        response->status, reason_of(response->status),
+        response->type != NULL ? response->type : "text/plain; charset=utf-8",
+        body_len, response->allow != NULL ? "Allow: " : "",
         response->allow != NULL ? response->allow : "",
         response->allow != NULL ? "\r\n" : "");
 
     write_all(x, head, size_min((size_t)len, sizeof(head) - 1));
     if (with_body)
-        write_all(x, response->text, strlen(response->text));
+        write_all(x, body, body_len);
 }
 
 static void answer(const struct exchange *x, responder_fn *handler, void *arg)
@@ -175,11 +179,13 @@ static void answer(const struct exchange *x, responder_fn *handler, void *arg)
     struct response response = {.status = 500, .text = ""};
     char *body = take_body(x, &request);
 
+    buf_init(&response.body, RESPONSE_MAX_BYTES);
     handler(arg, &request, &response);
     send_response(x, &response, !str_eq(request.method, "HEAD"));
     LOG(DEBUG, "request", LOG_STR("method", request.method),
         LOG_STR("path", request.path), LOG_INT("status", response.status),
         LOG_STR("from", param(x, "REMOTE_ADDR")));
+    buf_release(&response.body);
     free(body);
 }
 

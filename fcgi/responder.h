@@ -18,8 +18,7 @@
 #ifndef DARKROOM_RESPONDER_H
 #define DARKROOM_RESPONDER_H
 
-#include "base.h"
-#include "status.h"
+#include "buf.h"
 
 /* Borrowed for the handler's call. Strings are never NULL unless said. */
 struct request {
@@ -38,6 +37,9 @@ struct response {
     int status;        /* HTTP, e.g. 200 */
     const char *allow; /* of a 405, else NULL */
     const char *text;  /* the body, plain text; static storage */
+    const char *type;  /* of another body, else NULL; static storage */
+    struct buf body;   /* instead of `text` unless it is empty; the responder
+                          has called buf_init() and releases it */
 };
 
 typedef void responder_fn(void *arg, const struct request *request,

@@ -5,7 +5,7 @@
 
 #include <strings.h>
 
-typedef void route_fn(const struct intake *intake,
+typedef void route_fn(const struct routes *routes,
                       const struct request *request, const char *rest,
                       struct response *response);
 
@@ -67,8 +67,9 @@ static bool is_json(const char *content_type)
             strchr("; \t", content_type[len]) != NULL);
 }
 
-static void webhook(const struct intake *intake, const struct request *request,
-                    const char *channel, struct response *response)
+static void answer_webhook(const struct intake *intake,
+                           const struct request *request, const char *channel,
+                           struct response *response)
 {
     enum status status = request->body_status;
 
@@ -82,13 +83,97 @@ static void webhook(const struct intake *intake, const struct request *request,
     respond_status(response, status);
 }
 
-static void healthz(const struct intake *intake, const struct request *request,
+static void count_webhook(int status, int64_t start_us)
+{
+    static const struct {
+        int status;
+        enum metrics_counter counter;
+    } rows[] = {
+        {200, METRIC_WEBHOOK_200}, {400, METRIC_WEBHOOK_400},
+        {401, METRIC_WEBHOOK_401}, {404, METRIC_WEBHOOK_404},
+        {413, METRIC_WEBHOOK_413}, {415, METRIC_WEBHOOK_415},
+        {500, METRIC_WEBHOOK_500}, {503, METRIC_WEBHOOK_503},
+    };
+
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        if (rows[i].status == status)
+            METRIC_ADD(rows[i].counter, 1);
+    }
+    if (status == 200)
+        metrics_observe_us(METRIC_SECONDS_ACK, mono_us() - start_us);
+}
+
+static void webhook(const struct routes *routes, const struct request *request,
+                    const char *channel, struct response *response)
+{
+    int64_t start_us = mono_us();
+
+    answer_webhook(routes->intake, request, channel, response);
+    count_webhook(response->status, start_us);
+}
+
+static void healthz(const struct routes *routes, const struct request *request,
                     const char *rest, struct response *response)
 {
-    (void)intake;
+    (void)routes;
     (void)request;
     (void)rest;
     respond(response, 200, "ok\n");
+}
+
+/* ---- what shows that it works */
+
+static void readyz(const struct routes *routes, const struct request *request,
+                   const char *rest, struct response *response)
+{
+    struct vitals vitals;
+
+    (void)request;
+    (void)rest;
+    vitals_look(routes->vitals, &vitals);
+    if (vitals_ready(&vitals, &response->body))
+        respond(response, 200, "ready\n");
+    else
+        respond(response, 503, "not ready\n");
+}
+
+/* Part of a text would be a lie. */
+static void respond_body(struct response *response, enum status status,
+                         const char *type)
+{
+    if (status == STATUS_OK) {
+        respond(response, 200, "");
+        response->type = type;
+        return;
+    }
+    buf_release(&response->body);
+    respond(response, 500, "cannot write the answer\n");
+}
+
+static void metrics(const struct routes *routes, const struct request *request,
+                    const char *rest, struct response *response)
+{
+    struct vitals vitals;
+
+    (void)request;
+    (void)rest;
+    vitals_look(routes->vitals, &vitals);
+    respond_body(response, vitals_metrics(&vitals, &response->body),
+                 "text/plain; version=0.0.4; charset=utf-8");
+}
+
+static void status_json(const struct routes *routes,
+                        const struct request *request, const char *rest,
+                        struct response *response)
+{
+    struct vitals vitals;
+
+    (void)request;
+    (void)rest;
+    vitals_look(routes->vitals, &vitals);
+    respond_body(response,
+                 vitals_json(routes->vitals, &vitals, &response->body),
+                 "application/json");
 }
 
 static const struct route {
@@ -96,9 +181,12 @@ static const struct route {
     const char *methods; /* as in Allow */
     bool has_rest;       /* "/path/<rest>" is meant too */
     route_fn *handle;
-} routes[] = {
+} table[] = {
     {"/webhook", "POST", true, webhook},
     {"/healthz", "GET, HEAD", false, healthz},
+    {"/readyz", "GET, HEAD", false, readyz},
+    {"/metrics", "GET, HEAD", false, metrics},
+    {"/darkroom/status.json", "GET, HEAD", false, status_json},
 };
 
 /* What follows "path/", "" for the path itself, NULL for another path. */
@@ -125,19 +213,19 @@ static bool allows(const struct route *route, const char *method)
 void routes_handle(void *arg, const struct request *request,
                    struct response *response)
 {
-    const struct intake *intake = arg;
+    const struct routes *routes = arg;
 
-    for (size_t i = 0; i < ARRAY_COUNT(routes); i++) {
-        const char *rest = rest_of(&routes[i], request->path);
+    for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
+        const char *rest = rest_of(&table[i], request->path);
 
         if (rest == NULL)
             continue;
-        if (!allows(&routes[i], request->method)) {
+        if (!allows(&table[i], request->method)) {
             respond(response, 405, "wrong method\n");
-            response->allow = routes[i].methods;
+            response->allow = table[i].methods;
             return;
         }
-        routes[i].handle(intake, request, rest, response);
+        table[i].handle(routes, request, rest, response);
         return;
     }
     respond(response, 404, "nothing here\n");

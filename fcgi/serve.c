@@ -57,6 +57,8 @@ struct worker {
     struct forward *forward;
     struct queue_thread *queue_thread;
     struct intake intake;
+    struct vitals_sources vitals;
+    struct routes routes;
     struct responder *responder;
     pthread_t engine;
     bool engine_runs;
@@ -125,6 +127,21 @@ static void fit_transfers(struct config *config)
     config->max_transfers = room;
 }
 
+/* Pictures are answered whether they are counted or not. */
+static void open_metrics(const struct config *config)
+{
+    char path[PATH_BYTES];
+    enum status status;
+
+    (void)snprintf(path, sizeof(path), "%s/metrics", config->state_dir);
+    status = metrics_open(path);
+    if (status != STATUS_OK)
+        LOG(WARN, "nothing_is_counted", LOG_STR("file", path),
+            LOG_STR("reason", status_text(status)));
+    for (size_t i = 0; i < config->channel_count; i++)
+        metrics_name_channel(config->channels[i].name);
+}
+
 static enum status open_state(struct worker *worker)
 {
     const struct config *config = &worker->config;
@@ -136,6 +153,7 @@ static enum status open_state(struct worker *worker)
     status = atomicfile_make_directories(config->state_dir, 0755);
     if (status != STATUS_OK)
         return status;
+    open_metrics(config);
     (void)snprintf(path, sizeof(path), "%s/name.key", config->state_dir);
     (void)snprintf(worker->why, sizeof(worker->why), "name key '%s'", path);
     status = store_name_key(path, worker->name_key);
@@ -253,6 +271,11 @@ static enum status start_queue_thread(struct worker *worker)
     worker->intake = (struct intake){.config = worker->live,
                                      .queue = worker->queue_thread,
                                      .store = worker->store};
+    worker->vitals = (struct vitals_sources){.config = &worker->config,
+                                             .queue = worker->queue_thread,
+                                             .store = worker->store};
+    worker->routes =
+        (struct routes){.intake = &worker->intake, .vitals = &worker->vitals};
     pipeline_start(worker->pipeline, worker->queue_thread);
     forward_start(worker->forward, worker->queue_thread);
     return STATUS_OK;
@@ -338,7 +361,7 @@ static enum status start_acceptors(struct worker *worker)
     struct responder_options options = {
         .threads = (size_t)worker->config.acceptors,
         .handler = routes_handle,
-        .arg = &worker->intake,
+        .arg = &worker->routes,
     };
     enum status status = responder_start(&worker->responder, &options);
 
@@ -421,7 +444,7 @@ static void linger(struct worker *worker)
 /* One request; then this process is also the one that does the work. */
 static void run_cgi(struct worker *worker)
 {
-    responder_run_cgi(routes_handle, &worker->intake);
+    responder_run_cgi(routes_handle, &worker->routes);
     linger(worker);
 }
 
@@ -472,6 +495,7 @@ static void stop(struct worker *worker)
     queue_close(worker->queue);
     store_close(worker->store);
     lab_keeper_end(&worker->keeper);
+    metrics_close();
     (void)alarm(0);
     crypto_wipe(worker->name_key, sizeof(worker->name_key));
     config_live_free(worker->live);

@@ -9,6 +9,7 @@
 /* ---- webhook: LINE publishes no bounds (line-platform 1.1), these are ours */
 #define WEBHOOK_BODY_MAX_BYTES (1024 * 1024)
 #define REQUEST_DRAIN_MAX_BYTES (16 * 1024 * 1024)
+#define RESPONSE_MAX_BYTES (512 * 1024) /* of ours */
 #define WEBHOOK_EVENTS_MAX 512
 #define JSON_DEPTH_MAX 32
 #define JSON_STRING_MAX_BYTES (64 * 1024)
@@ -175,5 +176,11 @@
 #define METRICS_MINUTES 60
 #define METRICS_GATE_TRIES 100
 #define METRICS_GATE_NAP_MS 10
+#define VITALS_SILENT_MS 3000 /* twice an acceptor's patience */
+#define VITALS_STALL_MS 30000
+#define VITALS_CRASH_LOOP_MS 15000 /* above LAB_DEATHS_WINDOW_MS */
+#define VITALS_LINE_MAX 256
+#define VITALS_LINES_MAX_BYTES 2048
+#define VITALS_JOBS 24 /* latest ones, up to QUEUE_RECENT_MAX */
 
 #endif

@@ -88,10 +88,12 @@ enum metrics_histogram {
 #define METRICS_BUCKETS (METRICS_BOUNDS + 1)
 extern const uint32_t metrics_bounds_us[METRICS_BOUNDS];
 
-#define METRICS_OUTCOMES 8  /* enum job_outcome fits */
-#define METRICS_STATUSES 64 /* enum status fits */
-#define METRICS_CHANNEL_ROWS (METRICS_CHANNELS_MAX + 1) /* the last: "other"   \
-                                                         */
+#define METRICS_OUTCOMES 8              /* enum job_outcome fits */
+#define METRICS_STATUSES 64             /* enum status fits */
+#define METRICS_OTHER_CHANNEL "(other)" /* no channel can be called so */
+#define METRICS_CHANNEL_ROWS                                                   \
+    (METRICS_CHANNELS_MAX + 1) /* the last: "other"                            \
+                                */
 
 struct metrics_counts {
     uint64_t counters[METRICS_COUNTERS__COUNT];
