@@ -127,19 +127,27 @@ static void fit_transfers(struct config *config)
     config->max_transfers = room;
 }
 
+static void name_channels(struct worker *worker)
+{
+    const struct config *config = config_live_hold(worker->live);
+
+    for (size_t i = 0; i < config->channel_count; i++)
+        metrics_name_channel(config->channels[i].name);
+    config_drop(config);
+}
+
 /* Pictures are answered whether they are counted or not. */
-static void open_metrics(const struct config *config)
+static void open_metrics(struct worker *worker)
 {
     char path[PATH_BYTES];
     enum status status;
 
-    (void)snprintf(path, sizeof(path), "%s/metrics", config->state_dir);
+    (void)snprintf(path, sizeof(path), "%s/metrics", worker->config.state_dir);
     status = metrics_open(path);
     if (status != STATUS_OK)
         LOG(WARN, "nothing_is_counted", LOG_STR("file", path),
             LOG_STR("reason", status_text(status)));
-    for (size_t i = 0; i < config->channel_count; i++)
-        metrics_name_channel(config->channels[i].name);
+    name_channels(worker);
 }
 
 static enum status open_state(struct worker *worker)
@@ -153,7 +161,7 @@ static enum status open_state(struct worker *worker)
     status = atomicfile_make_directories(config->state_dir, 0755);
     if (status != STATUS_OK)
         return status;
-    open_metrics(config);
+    open_metrics(worker);
     (void)snprintf(path, sizeof(path), "%s/name.key", config->state_dir);
     (void)snprintf(worker->why, sizeof(worker->why), "name key '%s'", path);
     status = store_name_key(path, worker->name_key);
@@ -271,9 +279,11 @@ static enum status start_queue_thread(struct worker *worker)
     worker->intake = (struct intake){.config = worker->live,
                                      .queue = worker->queue_thread,
                                      .store = worker->store};
-    worker->vitals = (struct vitals_sources){.config = &worker->config,
-                                             .queue = worker->queue_thread,
-                                             .store = worker->store};
+    worker->vitals =
+        (struct vitals_sources){.config = worker->live,
+                                .state_dir = worker->config.state_dir,
+                                .queue = worker->queue_thread,
+                                .store = worker->store};
     worker->routes =
         (struct routes){.intake = &worker->intake, .vitals = &worker->vitals};
     pipeline_start(worker->pipeline, worker->queue_thread);
@@ -380,8 +390,10 @@ static int wait_for_stop(struct worker *worker, const sigset_t *signals)
 {
     int signal_number = 0;
 
-    while (sigwait(signals, &signal_number) == 0 && signal_number == SIGHUP)
-        (void)!config_live_reload(worker->live);
+    while (sigwait(signals, &signal_number) == 0 && signal_number == SIGHUP) {
+        if (config_live_reload(worker->live) == STATUS_OK)
+            name_channels(worker);
+    }
     return signal_number;
 }
 

@@ -20,6 +20,7 @@
 
 #include "crypto.h"
 #include "log.h"
+#include "metrics.h"
 
 #define USER_AGENT "User-Agent: LineBotWebhook/2.0 (darkroom)"
 #define CONTENT_TYPE "Content-Type: application/json; charset=utf-8"
@@ -82,8 +83,14 @@ static void on_recorded(struct queue_body_change *change, enum status status)
 static void end(struct task *task, enum queue_body_end how, int64_t due_ms,
                 const char *why)
 {
+    static const enum metrics_counter counters[] = {
+        [QUEUE_BODY_DONE] = METRIC_FORWARD_DELIVERED,
+        [QUEUE_BODY_RETRY] = METRIC_FORWARD_RETRY,
+        [QUEUE_BODY_DROP] = METRIC_FORWARD_DROPPED,
+    };
     struct queue_body_change *change = &task->change;
 
+    METRIC_ADD(counters[how], 1);
     *change = (struct queue_body_change){.id = task->body->id,
                                          .end = how,
                                          .due_ms = due_ms,

@@ -4,6 +4,7 @@
 #include "intake.h"
 
 #include "log.h"
+#include "metrics.h"
 #include "webhook.h"
 
 struct request_in_hand {
@@ -156,6 +157,17 @@ static void log_accepted(const struct request_in_hand *r)
         LOG_INT("idle", webhook->idle), LOG_INT("forwarded", r->forwarded));
 }
 
+static void count_events(const struct request_in_hand *r)
+{
+    const struct webhook *webhook = &r->webhook;
+
+    METRIC_ADD(METRIC_EVENT_ACCEPTED, webhook->count - r->known);
+    METRIC_ADD(METRIC_EVENT_DUPLICATE, r->known);
+    METRIC_ADD(METRIC_EVENT_MALFORMED, webhook->malformed);
+    METRIC_ADD(METRIC_EVENT_UNWANTED,
+               webhook->total - webhook->count - webhook->malformed);
+}
+
 static enum status accept_events(const struct intake *intake,
                                  struct request_in_hand *r)
 {
@@ -172,8 +184,10 @@ static enum status accept_events(const struct intake *intake,
         if (status == STATUS_OK)
             status = store_all(intake, r);
     }
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
+        count_events(r);
         log_accepted(r);
+    }
     return status;
 }
 

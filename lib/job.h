@@ -75,8 +75,9 @@ struct job {
     enum job_state state;
     enum job_stage stage;
     enum job_outcome outcome;
-    int32_t attempts;    /* claims so far, this one included */
-    int64_t due_ms;      /* wall clock: READY: not before; LEASED: until */
+    int32_t attempts; /* claims so far, this one included */
+    int64_t due_ms;   /* wall clock: READY: not before; LEASED: until; DONE and
+                         DEAD: when it ended */
     bool reply_in_doubt; /* a reply was sent and its answer not seen */
     bool token_spent;    /* another message used it: only a push is left */
     char push_key[RETRY_KEY_MAX + 1]; /* fixed before the first push, or "" */

@@ -24,6 +24,7 @@
 #include "lab_link.h"
 #include "lab_wire.h"
 #include "log.h"
+#include "metrics.h"
 
 #define TURNS_PER_STALL 8
 
@@ -382,10 +383,12 @@ static int64_t note_death(struct lab *lab)
     int64_t oldest_ms = lab->deaths_ms[i];
 
     lab->deaths_ms[i] = now_ms;
-    if (lab->deaths > LAB_DEATHS_MAX &&
-        now_ms - oldest_ms < LAB_DEATHS_WINDOW_MS)
-        return now_ms + LAB_RESTART_DELAY_MS;
-    return now_ms;
+    METRIC_ADD(METRIC_LAB_DEATHS, 1);
+    if (lab->deaths <= LAB_DEATHS_MAX ||
+        now_ms - oldest_ms >= LAB_DEATHS_WINDOW_MS)
+        return now_ms;
+    metrics_crash_loop(wall_ms());
+    return now_ms + LAB_RESTART_DELAY_MS;
 }
 
 static void end_streams(struct lab *lab, struct lab_link *link)

@@ -10,6 +10,7 @@
 #include "json.h"
 #include "line_call.h"
 #include "log.h"
+#include "metrics.h"
 
 #define LOADING_STEP_S 5 /* line-platform 6 */
 #define LOADING_MAX_S 60
@@ -129,6 +130,7 @@ enum status line_push(struct line_api *api,
 
     if (call == NULL)
         return STATUS_NO_MEMORY;
+    METRIC_ADD(METRIC_PUSHES, 1);
     call->on_answer = on_pushed;
     call->arg = request->arg;
     call->on_done = request->on_done;
@@ -215,6 +217,7 @@ void line_loading_start(struct line_api *api,
 {
     struct line_call *call = new_courtesy(api, channel, LINE_LOADING);
 
+    METRIC_ADD(METRIC_LOADING_CALLS, 1);
     if (call != NULL)
         start_courtesy(call, write_loading(&call->body, chat_id, seconds));
 }

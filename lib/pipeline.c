@@ -99,6 +99,8 @@ void task_submit(struct task *task, struct queue_change *change,
 {
     if (task->job.state == JOB_LEASED)
         task->job.due_ms = wall_ms() + LEASE_MS;
+    else if (task->job.state != JOB_READY)
+        task->job.due_ms = wall_ms();
     change->job = task->job;
     change->done = done;
     queue_thread_submit(task->pipeline->queue, change);
@@ -222,10 +224,23 @@ static bool leaves_nothing(const struct job *job)
            job->outcome == JOB_OUTCOME_SKIPPED;
 }
 
+/* What is durable now. */
+static void count_end(const struct job *job)
+{
+    if (job->state == JOB_READY || job->state == JOB_LEASED)
+        return;
+    metrics_job_ended(job->channel, job->outcome, wall_ms());
+    if (job->outcome == JOB_OUTCOME_DEAD ||
+        job->outcome == JOB_OUTCOME_FAILURE_TEXT)
+        metrics_failure(job->last_status);
+}
+
 static void settled(struct queue_change *change, enum status status)
 {
     struct task *task = CONTAINER_OF(change, struct task, change);
 
+    if (status == STATUS_OK)
+        count_end(&task->job);
     if (status == STATUS_GONE)
         task_withdraw(task); /* it was to wait, and was taken back meanwhile */
     else if (status != STATUS_OK)
@@ -324,6 +339,7 @@ void task_do(struct task *task, const struct decision *decision)
         log_wait(task, "parked");
         break;
     case DECIDE_RETRY:
+        metrics_retry(task->job.last_status);
         log_wait(task, "retry");
         break;
     case DECIDE_END:
@@ -377,6 +393,8 @@ static struct task *task_new(struct pipeline *pipeline,
     task->original.fd = -1;
     task->preview.fd = -1;
     task_link(pipeline, task);
+    if (task->job.attempts == 1 && task->job.stage == JOB_STAGE_FETCH)
+        METRIC_OBSERVE_MS(METRIC_SECONDS_QUEUE_WAIT, task_age_ms(task));
     LOG(INFO, "claimed", LOG_STR("job", task->job.message_id),
         LOG_STR("stage", job_stage_name(task->job.stage)),
         LOG_INT("attempts", task->job.attempts),

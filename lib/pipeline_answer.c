@@ -228,6 +228,8 @@ static void log_success(const struct answer *answer, bool is_assumed)
         };
 
         log_write(LOG_LEVEL_INFO, events[answer->stage], fields);
+        if (answer->stage != JOB_STAGE_FAILURE)
+            metrics_answered(task_age_ms(task) * 1000, wall_ms());
     }
 }
 
@@ -306,6 +308,7 @@ static void on_posted(void *arg, const struct line_outcome *outcome)
     struct answer *answer = arg;
 
     answer->call = NULL;
+    METRIC_OBSERVE_MS(METRIC_SECONDS_REPLY, outcome->elapsed_ms);
     LOG(INFO, "answered", LOG_STR("job", answer->members[0]->job.message_id),
         LOG_STR("stage", job_stage_name(answer->stage)),
         LOG_STR("status", status_name(outcome->status)),

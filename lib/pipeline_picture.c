@@ -232,6 +232,8 @@ static void on_content_done(void *arg, const struct line_outcome *outcome)
 
     task->call = NULL;
     task->external = NULL;
+    METRIC_ADD(METRIC_FETCHED_BYTES, outcome->body_bytes);
+    METRIC_OBSERVE_MS(METRIC_SECONDS_FETCH, outcome->elapsed_ms);
     LOG(INFO, "fetched", LOG_STR("job", task->job.message_id),
         LOG_STR("status", status_name(status)),
         LOG_INT("http", outcome->http_status),
@@ -311,6 +313,7 @@ static void on_lab_done(void *arg, enum status status,
         fail(task, status, 0, detail);
         return;
     }
+    metrics_observe_us(METRIC_SECONDS_TRANSCODE, mono_us() - task->stage_us);
     task->decoded = true;
     task->report = *report;
     if (task->call == NULL && task->external == NULL)
@@ -364,6 +367,7 @@ static void on_content_head(void *arg, int64_t content_length)
     struct task *task = arg;
     enum status status = start_decoding(task, content_length);
 
+    task->stage_us = mono_us();
     task->content_length = content_length;
     LOG(INFO, "fetching", LOG_STR("job", task->job.message_id),
         LOG_INT("length", content_length), LOG_INT("ms", task_age_ms(task)));
@@ -458,6 +462,10 @@ static void published(void *arg)
         fail(task, task->work_status, 0, "publishing");
         return;
     }
+    metrics_observe_us(METRIC_SECONDS_PUBLISH, mono_us() - task->stage_us);
+    METRIC_ADD(METRIC_PUBLISHED_BYTES,
+               report->original_bytes +
+                   (report->preview_is_original ? 0 : report->preview_bytes));
     LOG(INFO, "published", LOG_STR("job", task->job.message_id),
         LOG_STR("original", task->job.original_name),
         LOG_STR("preview", task->job.preview_name),
@@ -473,5 +481,6 @@ static void published(void *arg)
 
 void picture_enter_publishing(struct task *task)
 {
+    task->stage_us = mono_us();
     task_offload(task, publish_files, published);
 }

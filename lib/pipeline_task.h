@@ -11,6 +11,7 @@
 
 #include "decide.h"
 #include "external.h"
+#include "metrics.h"
 #include "pipeline.h"
 
 struct answer; /* pipeline_answer.c */
@@ -44,6 +45,7 @@ struct task {
     struct transcode_report report; /* when `decoded` */
     int64_t content_length;         /* as told by the server, or -1 */
     int64_t fetched_bytes;
+    int64_t stage_us; /* mono: the decoding, then the publishing began */
     struct loop_timer late_timer; /* until the picture is published */
     struct line_call *busy_call;  /* the busy text */
     struct queue_change busy_change;

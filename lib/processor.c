@@ -9,6 +9,7 @@
 #include "json.h"
 #include "line_message.h"
 #include "log.h"
+#include "metrics.h"
 
 #define SIGNATURE_HEADER "X-Darkroom-Signature: "
 #define WHY_BYTES 96
@@ -244,6 +245,9 @@ static void on_done(void *arg, const struct http_result *result)
         (void)snprintf(why, sizeof(why), "%s", result->error);
     if (status != STATUS_OK)
         tell_failure(call, status, why, result);
+    METRIC_ADD(status == STATUS_OK ? METRIC_PROCESSOR_ANSWERED
+                                   : METRIC_PROCESSOR_FAILED,
+               1);
     call->on_done(call->arg, messages, len);
     call_free(call);
 }

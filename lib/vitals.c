@@ -23,7 +23,7 @@ void vitals_look(const struct vitals_sources *sources, struct vitals *vitals)
     (void)metrics_sum(&vitals->totals, vitals->now_ms);
     queue_thread_stats(sources->queue, &vitals->queue);
     queue_thread_pulse(sources->queue, &vitals->pulse);
-    vitals->disk_free_bytes = free_bytes(sources->config->state_dir);
+    vitals->disk_free_bytes = free_bytes(sources->state_dir);
     vitals->space = store_check_space(sources->store);
 }
 

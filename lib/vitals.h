@@ -26,14 +26,15 @@
 #define DARKROOM_VITALS_H
 
 #include "buf.h"
-#include "config.h"
+#include "config_live.h"
 #include "metrics.h"
 #include "queue_thread.h"
 #include "store.h"
 
 /* All are lent. */
 struct vitals_sources {
-    const struct config *config;
+    struct config_live *config;
+    const char *state_dir;
     struct queue_thread *queue;
     struct store *store;
 };

@@ -261,6 +261,7 @@ static void put_job(struct json_out *out, const struct config *config,
 
 static void put_jobs(struct json_out *out, const struct vitals_sources *sources)
 {
+    const struct config *config = config_live_hold(sources->config);
     struct job *jobs = calloc(VITALS_JOBS, sizeof(struct job));
     size_t count = 0;
 
@@ -270,8 +271,9 @@ static void put_jobs(struct json_out *out, const struct vitals_sources *sources)
     json_key(out, "jobs");
     json_array(out);
     for (size_t i = 0; i < count; i++)
-        put_job(out, sources->config, &jobs[i]);
+        put_job(out, config, &jobs[i]);
     json_array_end(out);
+    config_drop(config);
     free(jobs);
 }
 
