@@ -100,9 +100,11 @@ is "nor beside it" "$(status /static../cert.pem)" 404
 like "robots.txt" "$(stack_curl /robots.txt)" "Disallow: /"
 is "favicon.ico" "$(status /favicon.ico)" 200
 is "anything else is 404" "$(status /anything)" 404
-is "health is for this machine" "$(status /healthz)" 502
-is "and not for those behind a proxy" \
-    "$(status /healthz -H "X-Forwarded-For: 192.0.2.1")" 403
+for path in /healthz /readyz /metrics /darkroom/status.json; do
+    is "$path is for this machine" "$(status $path)" 502
+    is "and not for those behind a proxy" \
+        "$(status $path -H "X-Forwarded-For: 192.0.2.1")" 403
+done
 is "no pool: 502, at once" "$(status /webhook -X POST -d x)" 502
 head -c 1048577 /dev/zero >"$stack_dir/large"
 is "a body beyond 1 MiB: 413" \
