@@ -12,6 +12,7 @@
 int main(int argc, char **argv)
 {
     enum log_level level = LOG_LEVEL_INFO;
+    enum log_format format = LOG_FORMAT_LOGFMT;
     int type = 0;
     socklen_t size = sizeof(type);
 
@@ -22,5 +23,7 @@ int main(int argc, char **argv)
     }
     if (argc > 1 && log_level_parse(argv[1], &level))
         log_set_level(level);
+    if (argc > 2 && log_format_parse(argv[2], &format))
+        log_set_format(format);
     return lab_keeper_run(STDIN_FILENO);
 }

@@ -535,13 +535,26 @@ static int run(struct worker *worker, const char *path, const sigset_t *signals)
     return status == STATUS_OK ? EXIT_OK : EXIT_FAILED;
 }
 
+/* Before the first line, and before the labs' keeper is told. */
+static void choose_log_format(const char *path)
+{
+    enum log_format format;
+    char name[sizeof(((struct config *)0)->log_format)];
+
+    config_peek_log_format(path, environ, name, sizeof(name));
+    if (log_format_parse(name, &format))
+        log_set_format(format);
+}
+
 int serve(const char *path)
 {
     struct worker worker = {.keeper.fd = -1};
     sigset_t signals;
-    enum status status = lab_keeper_spawn(NULL, &worker.keeper);
+    enum status status;
     int exit_status = EXIT_FAILED;
 
+    choose_log_format(path);
+    status = lab_keeper_spawn(NULL, &worker.keeper);
     (void)umask(077);
     block_signals(&signals);
     if (status == STATUS_OK)

@@ -587,6 +587,50 @@ enum status config_load(struct config *config, const char *path,
     return loader.failed ? STATUS_BAD_CONFIG : STATUS_OK;
 }
 
+/* ---- a look ahead */
+
+struct peek {
+    char *out;
+    size_t size;
+};
+
+static void peek_value(void *arg, int line, const char *section,
+                       const char *key, const char *value)
+{
+    struct peek *peek = arg;
+
+    (void)line;
+    if (str_eq(section, "server") && str_eq(key, "log_format"))
+        (void)str_copy(peek->out, peek->size, value);
+}
+
+static void peek_fault(void *arg, int line, const char *what)
+{
+    (void)arg;
+    (void)line;
+    (void)what;
+}
+
+void config_peek_log_format(const char *path, char *const *environment,
+                            char *out, size_t size)
+{
+    static const char variable[] = CONFIG_NAME_PREFIX "SERVER_LOG_FORMAT=";
+    struct peek peek = {.out = out, .size = size};
+    struct config_file_reader reader = {
+        .arg = &peek, .on_value = peek_value, .on_fault = peek_fault};
+
+    *out = '\0';
+    if (path == NULL)
+        path = file_of(environment);
+    if (*path != '\0')
+        (void)!config_file_read(path, &reader); /* config_load() says why */
+    for (; *environment != NULL; environment++) {
+        if (starts_with(*environment, variable) &&
+            (*environment)[strlen(variable)] != '\0')
+            (void)str_copy(out, size, *environment + strlen(variable));
+    }
+}
+
 /* ---- the rest of a config's life */
 
 void config_wipe_environment(char *const *environment)

@@ -105,6 +105,7 @@ struct config {
     int64_t max_transfers; /* pictures in hand at once, per worker; fewer if
                               the limit on descriptors does not allow them */
     char log_level[16];
+    char log_format[16];
     /* [line] */
     char api_url[CONFIG_VALUE_MAX + 1]; /* no slash at the end */
     char data_api_url[CONFIG_VALUE_MAX + 1];
@@ -139,6 +140,11 @@ struct config {
 enum status config_load(struct config *config, const char *path,
                         char *const *environment,
                         struct buf *errors) MUST_CHECK;
+
+/* [server] log_format as given, "" if it is not, unchecked: so that what is
+ * said about all the rest is said in that format. */
+void config_peek_log_format(const char *path, char *const *environment,
+                            char *out, size_t size);
 
 /* Whether the directories that will be written to can be, or can be made: state
  * directory, queue, store. BAD_CONFIG and lines in `errors` if not. Settings

@@ -75,14 +75,15 @@ static int set_descriptors(posix_spawn_file_actions_t *actions, int socket_fd)
 static int spawn(const char *path, int socket_fd, pid_t *pid)
 {
     char name[] = PROGRAM;
-    char level[8];
-    char *const argv[] = {name, level, NULL};
+    char level[8], format[8];
+    char *const argv[] = {name, level, format, NULL};
     char *const empty[] = {NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     int err;
 
     (void)str_copy(level, sizeof(level), log_level_name());
+    (void)str_copy(format, sizeof(format), log_format_name());
     err = posix_spawn_file_actions_init(&actions);
     if (err != 0)
         return err;

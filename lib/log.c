@@ -18,6 +18,8 @@ struct line {
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 static atomic_int threshold = LOG_LEVEL_INFO;
 static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+static const char *const format_names[] = {"logfmt", "json"};
+static enum log_format shape = LOG_FORMAT_LOGFMT;
 static uint64_t lost; /* lines nobody was told of yet */
 
 bool log_level_parse(const char *name, enum log_level *level)
@@ -41,10 +43,31 @@ const char *log_level_name(void)
     return level_names[atomic_load(&threshold)];
 }
 
-/* The last byte is kept for the newline. */
+bool log_format_parse(const char *name, enum log_format *format)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(format_names); i++) {
+        if (str_eq(name, format_names[i])) {
+            *format = (enum log_format)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+void log_set_format(enum log_format format)
+{
+    shape = format;
+}
+
+const char *log_format_name(void)
+{
+    return format_names[shape];
+}
+
+/* The last two bytes are kept for a brace and the newline. */
 static size_t room(const struct line *line)
 {
-    return sizeof(line->text) - 1 - line->len;
+    return sizeof(line->text) - 2 - line->len;
 }
 
 static void put_char(struct line *line, char c)
@@ -70,42 +93,58 @@ static bool is_plain(const char *s)
     return true;
 }
 
-static bool is_utf8_continuation(char c)
+/* Bytes of the character at `s` (RFC 3629); 0: it is none. */
+static size_t utf8_len(const char *s)
 {
-    return ((unsigned char)c & 0xc0) == 0x80;
+    const unsigned char *u = (const unsigned char *)s;
+    size_t len = u[0] < 0x80 ? 1 : u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : 4;
+
+    if ((u[0] >= 0x80 && u[0] < 0xc2) || u[0] > 0xf4)
+        return 0;
+    for (size_t i = 1; i < len; i++) {
+        if ((u[i] & 0xc0) != 0x80)
+            return 0; /* also at the end of the text */
+    }
+    if ((u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xed && u[1] > 0x9f) ||
+        (u[0] == 0xf0 && u[1] < 0x90) || (u[0] == 0xf4 && u[1] > 0x8f))
+        return 0;
+    return len;
+}
+
+static void put_character(struct line *line, const char *s, size_t len)
+{
+    if (len == 0)
+        put_char(line, '?');
+    else if (len == 1 && ((unsigned char)*s < ' ' || *s == 0x7f))
+        put_char(line, ' ');
+    else
+        for (size_t i = 0; i < len; i++)
+            put_char(line, s[i]);
 }
 
 /* A value that does not fit is cut between characters and still ends with its
  * quote, so the line can be parsed. Needs room for two quotes. */
 static void put_quoted(struct line *line, const char *s)
 {
-    size_t start;
+    size_t len;
 
     put_char(line, '"');
-    start = line->len;
-    for (; *s != '\0'; s++) {
+    for (; *s != '\0'; s += len > 0 ? len : 1) {
         bool escape = *s == '"' || *s == '\\';
-        bool control = (unsigned char)*s < ' ' || *s == 0x7f;
 
-        if (room(line) < (escape ? 3 : 2))
+        len = utf8_len(s);
+        if (room(line) < (len > 0 ? len : 1) + escape + 1)
             break;
         if (escape)
             put_char(line, '\\');
-        put_char(line, control ? ' ' : *s);
-    }
-    if (is_utf8_continuation(*s)) {
-        while (line->len > start &&
-               is_utf8_continuation(line->text[line->len - 1]))
-            line->len--;
-        if (line->len > start)
-            line->len--;
+        put_character(line, s, len);
     }
     put_char(line, '"');
 }
 
 static void put_value(struct line *line, const char *s)
 {
-    if (is_plain(s) && strlen(s) <= room(line))
+    if (shape == LOG_FORMAT_LOGFMT && is_plain(s) && strlen(s) <= room(line))
         put_text(line, s);
     else
         put_quoted(line, s);
@@ -113,40 +152,55 @@ static void put_value(struct line *line, const char *s)
 
 static void put_head(struct line *line, enum log_level level, const char *event)
 {
-    char text[128];
+    bool json = shape == LOG_FORMAT_JSON;
+    char text[128], seconds[32];
     struct timespec now;
     struct tm tm;
-    size_t len;
+    int ms;
 
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &tm);
-    len = strftime(text, sizeof(text), "ts=%Y-%m-%dT%H:%M:%S", &tm);
-    (void)snprintf(
-        text + len, sizeof(text) - len,
-        ".%03dZ level=%s pid=%d event=", (int)(now.tv_nsec / 1000000),
-        level_names[level], (int)getpid());
+    ms = (int)(now.tv_nsec / 1000000);
+    (void)strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &tm);
+    if (json)
+        (void)snprintf(
+            text, sizeof(text),
+            "{\"ts\":\"%s.%03dZ\",\"level\":\"%s\",\"pid\":%d,\"event\":",
+            seconds, ms, level_names[level], (int)getpid());
+    else
+        (void)snprintf(text, sizeof(text),
+                       "ts=%s.%03dZ level=%s pid=%d event=", seconds, ms,
+                       level_names[level], (int)getpid());
     put_text(line, text);
     put_value(line, event);
+}
+
+static void put_key(struct line *line, const char *key)
+{
+    bool json = shape == LOG_FORMAT_JSON;
+
+    put_text(line, json ? ",\"" : " ");
+    put_text(line, key);
+    put_text(line, json ? "\":" : "=");
 }
 
 /* Only where the key and at least an empty value fit, a number as a whole. */
 static void put_field(struct line *line, const struct log_field *field)
 {
-    const char *value = field->str != NULL ? field->str : "";
     size_t least = strlen("\"\"");
     char digits[24];
 
     if (field->kind == LOG_KIND_INT) {
         (void)snprintf(digits, sizeof(digits), "%lld", (long long)field->num);
-        value = digits;
         least = strlen(digits);
     }
-    if (room(line) < strlen(" =") + strlen(field->key) + least)
+    if (room(line) < strlen(",\"\":") + strlen(field->key) + least)
         return;
-    put_char(line, ' ');
-    put_text(line, field->key);
-    put_char(line, '=');
-    put_value(line, value);
+    put_key(line, field->key);
+    if (field->kind == LOG_KIND_INT)
+        put_text(line, digits);
+    else
+        put_value(line, field->str != NULL ? field->str : "");
 }
 
 /* A pipe that polls writable has room for PIPE_BUF bytes (pipe(7)), more than a
@@ -177,6 +231,8 @@ static bool send_line(struct line *line, enum log_level level,
     put_head(line, level, event);
     for (; fields->kind != LOG_KIND_END; fields++)
         put_field(line, fields);
+    if (shape == LOG_FORMAT_JSON)
+        line->text[line->len++] = '}';
     line->text[line->len++] = '\n';
     return write_line(line);
 }

@@ -1,17 +1,21 @@
 /*
- * log.h: one line per state change, in logfmt, to standard error.
+ * log.h: one line per state change, in logfmt or JSON, to standard error.
  *
  *   log_set_level(LOG_LEVEL_INFO);
  *   LOG(INFO, "fetched", LOG_STR("job", id), LOG_INT("bytes", n));
  *
  *   ts=2026-11-22T10:00:00.123Z level=info pid=71 event=fetched job=6 bytes=9
  *
+ * or, with log_set_format(LOG_FORMAT_JSON), the same fields as an object:
+ *
+ *   {"ts":"...","level":"info","pid":71,"event":"fetched","job":"6","bytes":9}
+ *
  * A line is written with a single write(2), so lines of several threads and
  * processes do not mix. Values are quoted and escaped where needed, control
- * characters become spaces. A line has LOG_LINE_MAX bytes at most: a text that
- * does not fit is cut, a field of which nothing fits is left out; what is
- * written is always well-formed. Never pass a secret or a token: this module
- * does not know which values are.
+ * characters become spaces, bytes that are no UTF-8 become '?'. A line has
+ * LOG_LINE_MAX bytes at most: a text that does not fit is cut, a field of which
+ * nothing fits is left out; what is written is always well-formed. Never pass a
+ * secret or a token: this module does not know which values are.
  *
  * It does not wait for a reader: a line for which standard error has no room is
  * dropped, and the next that gets through is preceded by event=log_lost with
@@ -59,6 +63,13 @@ struct log_field {
 #define LOG(level, event, ...)                                                 \
     log_write(LOG_LEVEL_##level, (event),                                      \
               (const struct log_field[]){__VA_ARGS__, LOG_END})
+
+enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
+
+/* "logfmt", "json"; false if unknown. Before threads start. */
+bool log_format_parse(const char *name, enum log_format *format);
+void log_set_format(enum log_format format);
+const char *log_format_name(void);
 
 /* `level` by its name ("error", "warn", "info", "debug"); false if unknown. */
 bool log_level_parse(const char *name, enum log_level *level);

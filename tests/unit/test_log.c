@@ -21,6 +21,7 @@ static int setup(void **state)
 {
     (void)state;
     log_set_level(LOG_LEVEL_INFO);
+    log_set_format(LOG_FORMAT_LOGFMT);
     saved_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
     if (saved_stderr < 0 || pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) != 0)
         return -1;
@@ -181,6 +182,85 @@ static void test_fields_without_room_are_left_out(void **state)
     assert_int_equal(got[strlen(got) - 1], '"');
 }
 
+/* ---- JSON */
+
+static const char *json_tail(void)
+{
+    const char *event;
+
+    read_line();
+    event = strstr(got, ",\"event\":");
+    assert_non_null(event);
+    return event + 1;
+}
+
+static void test_json(void **state)
+{
+    enum log_format format = LOG_FORMAT_LOGFMT;
+    char pid[64];
+
+    (void)state;
+    assert_false(log_format_parse("xml", &format));
+    assert_true(log_format_parse("json", &format));
+    log_set_format(format);
+    assert_string_equal(log_format_name(), "json");
+    LOG(WARN, "fetched", LOG_STR("job", "6"), LOG_INT("bytes", -9),
+        LOG_STR("text", "say \"h\\i\"\n\x7f caf\xc3\xa9"),
+        LOG_STR("none", NULL));
+    assert_string_equal(json_tail(),
+                        "\"event\":\"fetched\",\"job\":\"6\",\"bytes\":-9,"
+                        "\"text\":\"say \\\"h\\\\i\\\"   caf\xc3\xa9\","
+                        "\"none\":\"\"}");
+    (void)snprintf(pid, sizeof(pid), "Z\",\"level\":\"warn\",\"pid\":%d,",
+                   (int)getpid());
+    assert_int_equal(strncmp(got, "{\"ts\":\"20", 9), 0);
+    assert_ptr_equal(strstr(got, pid), got + strlen("{\"ts\":\"") + 23);
+}
+
+static void test_json_is_whole_whatever_the_length(void **state)
+{
+    static char text[LOG_LINE_MAX + 100];
+
+    (void)state;
+    log_set_format(LOG_FORMAT_JSON);
+    for (size_t len = LOG_LINE_MAX - 160; len < sizeof(text); len++) {
+        memset(text, 'x', len);
+        text[len] = '\0';
+        LOG(INFO, "e", LOG_STR("k", text), LOG_INT("n", 5));
+        (void)json_tail();
+        if (strstr(got, "\"n\"") != NULL)
+            assert_non_null(strstr(got, "x\",\"n\":5}"));
+        else
+            assert_string_equal(strrchr(got, 'x'), "x\"}");
+    }
+}
+
+/* Overlong, surrogate, beyond Unicode, halved: each byte by itself. */
+static void test_what_is_no_text_is_replaced(void **state)
+{
+    static const char *const cases[][2] = {
+        {"\xc0\x80", "??"},
+        {"\xe0\x9f\xbf", "???"},
+        {"\xed\xa0\x80", "???"},
+        {"\xf4\x90\x80\x80", "????"},
+        {"\xf5", "?"},
+        {"a\xc3", "a?"},
+        {"\xe2\x82", "??"},
+        {"\x80", "?"},
+        {"\xef\xbf\xbd", "\xef\xbf\xbd"},
+        {"\xf0\x9f\x93\xb7", "\xf0\x9f\x93\xb7"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        char expected[64];
+
+        LOG(INFO, "e", LOG_STR("k", cases[i][0]));
+        (void)snprintf(expected, sizeof(expected), "e k=\"%s\"", cases[i][1]);
+        assert_string_equal(tail(), expected);
+    }
+}
+
 static void test_levels(void **state)
 {
     enum log_level level = LOG_LEVEL_WARN;
@@ -268,6 +348,9 @@ int main(void)
         TEST(test_long_values_are_cut_well_formed),
         TEST(test_escapes_and_characters_are_not_halved),
         TEST(test_fields_without_room_are_left_out),
+        TEST(test_json),
+        TEST(test_json_is_whole_whatever_the_length),
+        TEST(test_what_is_no_text_is_replaced),
         TEST(test_levels),
         TEST(test_a_stuck_reader_costs_lines_only),
         TEST(test_errno_survives),
