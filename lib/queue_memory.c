@@ -551,7 +551,10 @@ static enum status memory_update(struct queue *queue, struct job *job,
     if (!mem->in_transaction)
         return STATUS_BUG;
     if (row == NULL || row->job.state != JOB_LEASED)
-        return STATUS_LEASE_LOST;
+        return job->kind != JOB_UNSEND && job->state != JOB_DONE &&
+                       is_unsent(mem, job)
+                   ? STATUS_GONE
+                   : STATUS_LEASE_LOST;
     if (!is_over(job) && row->job.kind != JOB_UNSEND &&
         is_unsent(mem, &row->job))
         return STATUS_GONE;

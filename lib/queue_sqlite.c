@@ -385,6 +385,19 @@ static enum status write_update(struct sqlite_queue *q, struct job *job,
     return job->state == JOB_LEASED ? read_token(q, job) : STATUS_OK;
 }
 
+/* Not held any more: what else its former owner has to know. */
+static enum status why_lost(struct sqlite_queue *q, const struct job *job)
+{
+    enum status status;
+
+    if (job->kind == JOB_UNSEND || job->state == JOB_DONE)
+        return STATUS_LEASE_LOST;
+    status = sqlite_is_unsent(q, job);
+    if (status == STATUS_OK)
+        return STATUS_GONE;
+    return status == STATUS_NOT_FOUND ? STATUS_LEASE_LOST : status;
+}
+
 static enum status sqlite_update(struct queue *queue, struct job *job,
                                  const struct queue_extra *extra,
                                  int64_t now_ms)
@@ -400,7 +413,7 @@ static enum status sqlite_update(struct queue *queue, struct job *job,
         status = write_update(q, job, extra);
     if (status == STATUS_OK)
         status = sqlite_follow_up(q, job, &before, now_ms);
-    return status;
+    return status == STATUS_LEASE_LOST ? why_lost(q, job) : status;
 }
 
 /* ---- chores */

@@ -105,6 +105,30 @@ static void the_owner_of_a_picture_learns_of_its_unsend(void **state)
     assert_int_equal(case_update(queue, &unsend), STATUS_OK);
 }
 
+/* A worker that was frozen beyond its lease has published meanwhile; nobody but
+ * itself knows. */
+static void a_lost_lease_of_an_unsent_picture_is_told_as_gone(void **state)
+{
+    struct queue *queue = case_queue(state);
+    struct job picture = put_of_kind(queue, JOB_IMAGE, "a", "1", LEASE);
+    struct job successor = picture, after;
+
+    successor.state = JOB_DONE;
+    successor.outcome = JOB_OUTCOME_REPLIED;
+    assert_int_equal(case_update(queue, &successor), STATUS_OK);
+    picture.stage = JOB_STAGE_REPLY;
+    assert_int_equal(case_update(queue, &picture), STATUS_LEASE_LOST);
+    (void)put_of_kind(queue, JOB_UNSEND, "b", "1", LEASE);
+    assert_int_equal(case_update(queue, &picture), STATUS_GONE);
+    (void)str_copy(picture.set_id, sizeof(picture.set_id), "set");
+    picture.state = JOB_DEAD;
+    assert_int_equal(case_update(queue, &picture), STATUS_GONE);
+    picture.state = JOB_DONE;
+    assert_int_equal(case_update(queue, &picture), STATUS_LEASE_LOST);
+    after = case_get(queue, picture.id);
+    assert_int_equal(after.outcome, JOB_OUTCOME_REPLIED);
+}
+
 static void a_finished_unsend_is_still_a_mark(void **state)
 {
     struct queue *queue = case_queue(state);
@@ -547,6 +571,7 @@ int main(void)
         CASE_OVER_ALL(unsend_is_of_one_channel),
         CASE_OVER_ALL(a_picture_after_its_unsend_is_not_leased),
         CASE_OVER_ALL(the_owner_of_a_picture_learns_of_its_unsend),
+        CASE_OVER_ALL(a_lost_lease_of_an_unsent_picture_is_told_as_gone),
         CASE_OVER_ALL(a_finished_unsend_is_still_a_mark),
         CASE_OVER_ALL(an_unsend_that_is_rolled_back_takes_nothing_back),
         CASE_OVER_ALL(a_note_brings_the_renewed_token),

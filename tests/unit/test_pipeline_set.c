@@ -329,6 +329,39 @@ static void test_unsend_that_another_worker_has(void **state)
     assert_removed(&unsend, "nothing was published");
 }
 
+/* This worker stood still beyond its lease: another one has replied, and the
+ * unsend has come and gone. */
+static void test_unsend_beyond_a_lost_lease(void **state)
+{
+    struct play *play = *state;
+    struct job unsend = unsend_of(1), row = play_job(1), done;
+
+    play_script(play, "GET",
+                PLAY_ANSWERS({.body = play->small_jpeg.data,
+                              .len = play->small_jpeg.len,
+                              .step = play->small_jpeg.len / 4,
+                              .pause_ms = 100}));
+    fake_queue_store(&play->queue, &row);
+    play_start(play);
+    play_run_until(play, has_asked_once);
+    done = play_row(play, row.id);
+    done.state = JOB_DONE;
+    done.stage = JOB_STAGE_REPLY;
+    done.outcome = JOB_OUTCOME_REPLIED;
+    unsend.state = JOB_DONE;
+    unsend.outcome = JOB_OUTCOME_REMOVED;
+    assert_int_equal(queue_begin(&play->queue.base), STATUS_OK);
+    assert_int_equal(queue_update(&play->queue.base, &done, NULL, wall_ms()),
+                     STATUS_OK);
+    assert_int_equal(queue_commit(&play->queue.base), STATUS_OK);
+    fake_queue_store(&play->queue, &unsend);
+    play_run_until(play, play_is_idle);
+    play_assert_requests(play, 1, 0);
+    play_assert_nothing_published(play);
+    row = play_row(play, row.id);
+    assert_int_equal(row.outcome, JOB_OUTCOME_REPLIED);
+}
+
 static void test_unsend_of_a_parked_member(void **state)
 {
     struct play *play = *state;
@@ -473,6 +506,7 @@ int main(void)
         CASE(test_unsend_before_the_picture),
         CASE(test_unsend_while_it_is_fetched),
         CASE(test_unsend_that_another_worker_has),
+        CASE(test_unsend_beyond_a_lost_lease),
         CASE(test_unsend_of_a_parked_member),
         CASE(test_removing_is_repeated),
         CASE(test_worker_dies_during_the_reply_of_a_set),
