@@ -415,6 +415,10 @@ static void noted(struct queue_change *change, enum status status)
     struct answer *answer = task->answer;
 
     answer->unanswered--;
+    /* One commit may bring the note and then the unsend, which is told first.
+     */
+    if (status == STATUS_OK && task->is_withdrawn)
+        status = STATUS_GONE;
     if (status == STATUS_OK) {
         (void)str_copy(task->job.reply_token, sizeof(task->job.reply_token),
                        change->job.reply_token);

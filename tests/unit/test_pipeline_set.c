@@ -329,6 +329,45 @@ static void test_unsend_that_another_worker_has(void **state)
     assert_removed(&unsend, "nothing was published");
 }
 
+static void *put_unsend(void *arg)
+{
+    struct play *play = arg;
+    struct job unsend = unsend_of(1);
+
+    assert_int_equal(
+        queue_thread_put(play->queue_thread, &unsend, 1, NULL, NULL),
+        STATUS_OK);
+    return NULL;
+}
+
+static bool has_one_in_hand(struct play *play)
+{
+    return pipeline_load(play->pipeline) == 1;
+}
+
+/* One commit brings the note of the reply and then the unsend: both are known
+ * before anything is sent. */
+static void test_unsend_right_after_the_note(void **state)
+{
+    const struct timespec pause = {.tv_nsec = 200 * 1000000L};
+    struct play *play = *state;
+    struct job row = published_member(1, 1);
+    pthread_t acceptor;
+
+    fake_queue_store(&play->queue, &row);
+    fake_queue_fail(&play->queue, FAKE_BEGIN, 1, 1000, STATUS_BUSY);
+    play_start(play);
+    play_run_until(play, has_one_in_hand);
+    assert_int_equal(pthread_create(&acceptor, NULL, put_unsend, play), 0);
+    (void)nanosleep(&pause, NULL);
+    fake_queue_fail(&play->queue, FAKE_BEGIN, 0, 0, STATUS_OK);
+    assert_int_equal(pthread_join(acceptor, NULL), 0);
+    play_run_until(play, play_is_over);
+    row = play_row(play, row.id);
+    assert_withdrawn(&row);
+    play_assert_requests(play, 0, 0);
+}
+
 /* This worker stood still beyond its lease: another one has replied, and the
  * unsend has come and gone. */
 static void test_unsend_beyond_a_lost_lease(void **state)
@@ -506,6 +545,7 @@ int main(void)
         CASE(test_unsend_before_the_picture),
         CASE(test_unsend_while_it_is_fetched),
         CASE(test_unsend_that_another_worker_has),
+        CASE(test_unsend_right_after_the_note),
         CASE(test_unsend_beyond_a_lost_lease),
         CASE(test_unsend_of_a_parked_member),
         CASE(test_removing_is_repeated),
