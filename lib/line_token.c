@@ -19,7 +19,6 @@
  */
 #include "line_token.h"
 
-#include "config_live.h"
 #include "crypto.h"
 #include "json.h"
 #include "line_judge.h"
@@ -38,10 +37,11 @@ enum source_state { IDLE, LOOKING, ASKING, LEAVING };
 struct source {
     struct source *next;
     struct line_tokens *tokens;
-    const struct config_channel *channel; /* held: it is the key, too */
+    struct config_channel channel; /* a copy: settings come and go */
     enum source_kind kind;
     enum source_state state;
     struct wait_list waiters;
+    bool is_serving; /* some of those that waited */
 
     struct line_token_record token;
     uint64_t generation; /* of token; 0: there is none yet */
@@ -117,10 +117,12 @@ static void serve(struct source *source, enum status status)
         LIST_REMOVE(wait, link);
         LIST_INSERT_HEAD(&list, wait, link);
     }
+    source->is_serving = true;
     while ((wait = LIST_FIRST(&list)) != NULL) {
         line_token_cancel(wait);
         wait->done(wait, status, status == STATUS_OK ? &token : NULL);
     }
+    source->is_serving = false;
 }
 
 void line_token_cancel(struct line_token_wait *wait)
@@ -253,13 +255,12 @@ static void asked(void *arg, const struct http_result *result)
         crypto_wipe(source->answer.data, source->answer.len);
     buf_clear(&source->answer);
     if (status == STATUS_OK) {
-        LOG(INFO, "token_issued", LOG_STR("channel", source->channel->name),
+        LOG(INFO, "token_issued", LOG_STR("channel", source->channel.name),
             LOG_INT("life_s", issued.life_s),
             LOG_STR("request_id", result->head.request_id));
         keep_issued(source, &issued);
     } else {
-        LOG(ERROR, "token_not_issued",
-            LOG_STR("channel", source->channel->name),
+        LOG(ERROR, "token_not_issued", LOG_STR("channel", source->channel.name),
             LOG_STR("reason", status_name(status)),
             LOG_INT("http", result->head.status),
             LOG_STR("error", issued.error),
@@ -334,7 +335,7 @@ static enum status start_asking(struct source *source)
     enum status status;
 
     buf_init(&form, FORM_MAX_BYTES);
-    status = write_form(source->channel, &form);
+    status = write_form(&source->channel, &form);
     request.body = form.data;
     request.body_len = form.len;
     if (status == STATUS_OK)
@@ -387,7 +388,7 @@ static void looked_for_shared(void *arg)
     struct line_token_record record = source->found;
 
     if (is_welcome(source)) {
-        LOG(DEBUG, "token_shared", LOG_STR("channel", source->channel->name));
+        LOG(DEBUG, "token_shared", LOG_STR("channel", source->channel.name));
         leave(source);
         adopt(source, &record);
     } else if (source->lock_status == STATUS_BUSY &&
@@ -418,7 +419,7 @@ static void look_into_file(void *arg)
     char text[TOKEN_MAX + 2];
     size_t len = 0;
 
-    source->read_status = atomicfile_read(source->channel->access_token_file,
+    source->read_status = atomicfile_read(source->channel.access_token_file,
                                           text, sizeof(text) - 1, &len);
     text[len] = '\0';
     text[strcspn(text, "\r\n")] = '\0';
@@ -437,7 +438,7 @@ static void looked_into_file(void *arg)
                   line_token_is_valid(record.text) &&
                   !str_eq(record.text, source->token.text);
 
-    LOG(WARN, "token_file", LOG_STR("file", source->channel->access_token_file),
+    LOG(WARN, "token_file", LOG_STR("file", source->channel.access_token_file),
         LOG_STR("status", status_name(source->read_status)),
         LOG_INT("changed", is_new));
     crypto_wipe(&source->found, sizeof(source->found));
@@ -479,9 +480,7 @@ static void source_free(struct source *source)
     if (source->answer.len > 0)
         crypto_wipe(source->answer.data, source->answer.len);
     buf_release(&source->answer);
-    crypto_wipe(&source->token, sizeof(source->token));
-    crypto_wipe(&source->found, sizeof(source->found));
-    config_channel_drop(source->channel);
+    crypto_wipe(source, sizeof(*source));
     free(source);
 }
 
@@ -495,8 +494,8 @@ static enum status source_new(struct line_tokens *tokens,
     if (source == NULL)
         return STATUS_NO_MEMORY;
     source->tokens = tokens;
-    config_channel_hold(channel);
-    source->channel = channel;
+    source->channel = *channel;
+    source->channel.snapshot = NULL;
     source->kind = kind_of(channel);
     source->file.lock_fd = -1;
     LIST_INIT(&source->waiters);
@@ -509,8 +508,8 @@ static enum status source_new(struct line_tokens *tokens,
                        channel->access_token);
         source->generation = 1;
     } else if (tokens->state_dir != NULL && status == STATUS_OK) {
-        status =
-            line_token_file_init(&source->file, tokens->state_dir, channel);
+        status = line_token_file_init(&source->file, tokens->state_dir,
+                                      &source->channel);
     }
     if (status != STATUS_OK) {
         source_free(source);
@@ -522,16 +521,47 @@ static enum status source_new(struct line_tokens *tokens,
     return STATUS_OK;
 }
 
+/* The settings may be others, read again since. */
+static bool is_source_of(const struct config_channel *a,
+                         const struct config_channel *b)
+{
+    return str_eq(a->name, b->name) && str_eq(a->channel_id, b->channel_id) &&
+           str_eq(a->secrets[0], b->secrets[0]) &&
+           str_eq(a->access_token, b->access_token) &&
+           str_eq(a->access_token_file, b->access_token_file);
+}
+
+/* The channel has other credentials now. A call that still goes by the old ones
+ * makes a new source of them. */
+static void drop_replaced(struct line_tokens *tokens, const char *name)
+{
+    struct source **link = &tokens->sources;
+
+    while (*link != NULL) {
+        struct source *source = *link;
+
+        if (!str_eq(source->channel.name, name) || source->state != IDLE ||
+            source->is_serving || !LIST_EMPTY(&source->waiters)) {
+            link = &source->next;
+            continue;
+        }
+        *link = source->next;
+        source_free(source);
+    }
+}
+
 static enum status find(struct line_tokens *tokens,
                         const struct config_channel *channel,
                         struct source **out)
 {
     struct source *source = tokens->sources;
 
-    while (source != NULL && source->channel != channel)
+    while (source != NULL && !is_source_of(&source->channel, channel))
         source = source->next;
-    if (source == NULL)
+    if (source == NULL) {
+        drop_replaced(tokens, channel->name);
         return source_new(tokens, channel, out);
+    }
     *out = source;
     return STATUS_OK;
 }

@@ -81,7 +81,8 @@ void line_tokens_free(struct line_tokens *tokens);
 
 /*
  * `refused`: the generation of a token that LINE refused, or 0. `channel` is
- * lent and outlives the tokens. Returns OK, AGAIN, UNAUTHORIZED (the token was
+ * lent for the call; settings that were read again and have the same
+ * credentials share a token. Returns OK, AGAIN, UNAUTHORIZED (the token was
  * refused and there is no other), NO_MEMORY, or what the last attempt to issue
  * one ended with, for LINE_TOKEN_RENEW_MIN_MS after it.
  */

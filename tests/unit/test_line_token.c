@@ -529,6 +529,36 @@ static void test_ended_meanwhile(void **state)
     assert_int_equal(waiter.dones, 0);
 }
 
+/* Settings that are read again, with the same credentials and with others. */
+static void test_settings_come_and_go(void **state)
+{
+    static const struct test_answer answers[] = {TOKEN("t-1"), TOKEN("t-2"),
+                                                 TOKEN("t-3"), TOKEN("t-4")};
+    static const char *const secrets[] = {"new", "newer"};
+    struct desk *desk = *state;
+    struct config_channel first = desk->bench.channel, later = first;
+    struct waiter waiter;
+
+    script(desk, answers, 4);
+    line_tokens_free(desk->tokens);
+    open_tokens(desk, NULL);
+    waiter = get(desk, 0);
+    assert_token(&waiter, "t-1");
+    desk->channel = &first;
+    assert_int_equal(ask(desk, &waiter, 0), STATUS_OK);
+    assert_token(&waiter, "t-1");
+    for (size_t i = 0; i < 2; i++) {
+        (void)str_copy(later.secrets[0], sizeof(later.secrets[0]), secrets[i]);
+        desk->channel = &later;
+        waiter = get(desk, 0);
+        assert_int_equal(issues(desk), 2 + i);
+    }
+    /* What was replaced is not kept. */
+    desk->channel = &first;
+    waiter = get(desk, 0);
+    assert_token(&waiter, "t-4");
+}
+
 /* ---- given, and from a file */
 
 static void test_given(void **state)
@@ -599,6 +629,7 @@ int main(void)
         TEST(test_failures),
         TEST(test_without_files),
         TEST(test_ended_meanwhile),
+        TEST(test_settings_come_and_go),
         TEST(test_given),
         TEST(test_from_a_file),
         TEST(test_from_a_file_that_is_gone),
