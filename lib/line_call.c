@@ -47,9 +47,10 @@ static const struct endpoint {
                            60, 3600000},
 };
 
+/* By name: settings that are read again do not give LINE's limits anew. */
 struct turns {
     struct turns *next;
-    const struct config_channel *channel;
+    char channel[CHANNEL_NAME_MAX + 1];
     struct bucket buckets[LINE_ENDPOINTS];
 };
 
@@ -227,13 +228,14 @@ static struct bucket *bucket_of(struct line_call *call)
     struct line_api *api = call->api;
     struct turns *turns = api->turns;
 
-    while (turns != NULL && turns->channel != call->channel)
+    while (turns != NULL && !str_eq(turns->channel, call->channel->name))
         turns = turns->next;
     if (turns == NULL) {
         turns = calloc(1, sizeof(*turns));
         if (turns == NULL)
             return NULL;
-        turns->channel = call->channel;
+        (void)str_copy(turns->channel, sizeof(turns->channel),
+                       call->channel->name);
         for (size_t i = 0; i < LINE_ENDPOINTS; i++)
             bucket_init(&turns->buckets[i],
                         int64_max(endpoints[i].count / LINE_POOL_SHARE, 1),
