@@ -103,6 +103,20 @@ static bool is_forwarded(const struct request_in_hand *r)
             is_for_others(&r->webhook));
 }
 
+/* A bot that is down for long must not cost the pictures: they are taken
+ * without it. Events of others alone are refused, and LINE's to send again. */
+static bool is_left_behind(const struct intake *intake,
+                           const struct request_in_hand *r)
+{
+    if (r->webhook.count == 0 || queue_thread_takes_bodies(intake->queue))
+        return false;
+    LOG(ERROR, "not_forwarded", LOG_STR("channel", r->channel->name),
+        LOG_INT("events", r->webhook.total),
+        LOG_INT("wanted", r->webhook.count),
+        LOG_STR("text", "too many bodies wait for the bot behind"));
+    return true;
+}
+
 static enum status copy_body(const struct request_in_hand *r,
                              struct queue_body **out)
 {
@@ -178,7 +192,7 @@ static enum status accept_events(const struct intake *intake,
             LOG_INT("malformed", r->webhook.malformed),
             LOG_INT("events", r->webhook.total));
     drop_forbidden(r);
-    r->forwarded = is_forwarded(r);
+    r->forwarded = is_forwarded(r) && !is_left_behind(intake, r);
     if (r->webhook.count > 0 || r->forwarded) {
         status = store_check_space(intake->store);
         if (status == STATUS_OK)

@@ -6,6 +6,8 @@
  * OK means that every wanted event of the body is durable (or was known), or
  * that there is none (malformed ones are logged and left out), and so is the
  * body if the channel has a forward_url and wants it: answer 200.
+ * While too many bodies wait to be forwarded, those with wanted events are
+ * taken without the body (logged as not_forwarded), all others refused.
  * Everything else means that nothing was accepted:
  *
  *   NOT_FOUND       no such channel            404

@@ -217,16 +217,31 @@ static int64_t depth_of(const struct queue_thread *qt)
     return qt->stats.ready + qt->stats.leased + (int64_t)qt->stored_since_stats;
 }
 
+/* Likewise. */
+static bool has_room_for_bodies(const struct queue_thread *qt)
+{
+    return qt->stats.bodies + (int64_t)qt->bodies_since_stats <
+               FORWARD_DEPTH_MAX &&
+           qt->stats.body_bytes + (int64_t)qt->body_bytes_since_stats <
+               FORWARD_DEPTH_MAX_BYTES;
+}
+
+/* Likewise. */
 static bool is_too_deep(const struct queue_thread *qt,
                         const struct queue_body *body)
 {
-    if (depth_of(qt) >= QUEUE_DEPTH_MAX)
-        return true;
-    return body != NULL &&
-           (qt->stats.bodies + (int64_t)qt->bodies_since_stats >=
-                FORWARD_DEPTH_MAX ||
-            qt->stats.body_bytes + (int64_t)qt->body_bytes_since_stats >=
-                FORWARD_DEPTH_MAX_BYTES);
+    return depth_of(qt) >= QUEUE_DEPTH_MAX ||
+           (body != NULL && !has_room_for_bodies(qt));
+}
+
+bool queue_thread_takes_bodies(struct queue_thread *qt)
+{
+    bool takes;
+
+    pthread_mutex_lock(&qt->lock);
+    takes = has_room_for_bodies(qt);
+    pthread_mutex_unlock(&qt->lock);
+    return takes;
 }
 
 static void put_append(struct queue_thread *qt, struct put *put)

@@ -86,6 +86,9 @@ enum status queue_thread_put(struct queue_thread *qt, struct job *jobs,
                              size_t count, struct queue_body *body,
                              size_t *duplicates) MUST_CHECK;
 
+/* Any thread: whether there is room for another body, see above. */
+bool queue_thread_takes_bodies(struct queue_thread *qt);
+
 /* The loop's thread. Failures other than LEASE_LOST, GONE and OVER_BUDGET are
  * retried inside with backoff until the thread is stopped. */
 void queue_thread_submit(struct queue_thread *qt, struct queue_change *change);

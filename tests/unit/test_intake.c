@@ -382,6 +382,33 @@ static void test_no_body_of_a_refused_request(void **state)
     assert_none_forwarded();
 }
 
+/* The bot behind has been down for long. Its events are LINE's to send again;
+ * pictures are answered without it. */
+static void test_too_many_bodies_wait(void **state)
+{
+    struct queue *queue = &bench.queue.base;
+    struct queue_body *body = queue_body_new(8);
+    struct queue_stats stats;
+
+    (void)state;
+    forward(CONFIG_FORWARD_ALL);
+    assert_non_null(body);
+    assert_true(str_copy(body->channel, sizeof(body->channel), "down"));
+    assert_int_equal(queue_begin(queue), STATUS_OK);
+    for (size_t i = 0; i < FORWARD_DEPTH_MAX; i++)
+        assert_int_equal(queue_body_put(queue, body, wall_ms()), STATUS_OK);
+    assert_int_equal(queue_commit(queue), STATUS_OK);
+    queue_body_free(body);
+    do
+        queue_thread_stats(bench.queue_thread, &stats);
+    while (stats.bodies < FORWARD_DEPTH_MAX); /* within QUEUE_STATS_MS */
+    assert_int_equal(accept_vector("W8"), STATUS_BUSY);
+    assert_int_equal(accept_vector("W2"), STATUS_OK);
+    assert_rows(1);
+    fake_queue_stats(&bench.queue, &stats);
+    assert_int_equal(stats.bodies, FORWARD_DEPTH_MAX);
+}
+
 /* Nothing is asked of disk and queue for a webhook without work. */
 static void test_nothing_wanted_and_no_space(void **state)
 {
@@ -615,6 +642,7 @@ int main(void)
         cmocka_unit_test(test_every_body),
         cmocka_unit_test(test_bodies_with_other_events),
         cmocka_unit_test(test_no_body_of_a_refused_request),
+        cmocka_unit_test(test_too_many_bodies_wait),
         cmocka_unit_test(test_nothing_wanted_and_no_space),
         cmocka_unit_test(test_repeated_event),
         cmocka_unit_test(test_same_event_twice_in_a_body),
