@@ -13,8 +13,9 @@
  *
  * A bot that is down for long: each body would be tried once more when its turn
  * comes, though it is too old by then, and with timeouts the backlog would grow
- * for ever. So while the last answer of a channel was a failure, bodies beyond
- * their life are dropped untried.
+ * for ever. So while a bot is not there, bodies beyond their life are dropped
+ * untried. One that answers with an error of its own is there: it may be that
+ * it cannot stand this one body, behind which the others have become as old.
  */
 #include "forward.h"
 
@@ -41,7 +42,7 @@ struct forward {
     struct queue_thread *queue;
     struct task tasks[TASKS_MAX];
     size_t load;
-    /* Names of the channels whose last try failed. */
+    /* Names of the channels whose bot was not there at the last try. */
     char failing[CHANNELS_MAX][CHANNEL_NAME_MAX + 1];
     size_t failing_count;
     bool draining;
@@ -182,6 +183,12 @@ static const char *url_of(const struct config *config, const char *name)
     return channel->forward_url;
 }
 
+/* No answer, or a gateway's word that it got none. */
+static bool is_down(int http_status)
+{
+    return http_status == 0 || (http_status >= 502 && http_status <= 504);
+}
+
 /* The status of the head decides, even if the rest did not come: a bot that
  * said 200 has the body. */
 static void on_done(void *arg, const struct http_result *result)
@@ -192,7 +199,7 @@ static void on_done(void *arg, const struct http_result *result)
     char why[JOB_REASON_MAX + 1];
 
     task->transfer = NULL;
-    set_failing(task->forward, task->body->channel, !delivered);
+    set_failing(task->forward, task->body->channel, is_down(http_status));
     if (delivered) {
         LOG(INFO, "forwarded", LOG_INT("body", task->body->id),
             LOG_STR("channel", task->body->channel),

@@ -419,6 +419,23 @@ static void test_too_old_for_a_bot_that_is_down(void **state)
     assert_int_equal(stats_of(yard).dropped_bodies, 2);
 }
 
+/* The bot is up and cannot stand one body: those that came right behind it and
+ * had to wait are as old by now. */
+static void test_a_poison_body_takes_no_others_along(void **state)
+{
+    struct yard *yard = *state;
+
+    set_bot(
+        yard,
+        (struct bot){.path = "/c0", .failures = 1, .failure = {.status = 500}});
+    put_aged(yard, "c0", "poison", FORWARD_LIFE_MS + 60000);
+    put_aged(yard, "c0", "right behind", FORWARD_LIFE_MS + 59000);
+    run_until_quiet(yard, 2);
+    assert_string_equal(yard->seen[1], "/c0 right behind");
+    drain(yard);
+    assert_int_equal(stats_of(yard).dropped_bodies, 1);
+}
+
 /* It was darkroom that was down. */
 static void test_not_too_old_for_a_bot_that_is_up(void **state)
 {
@@ -521,6 +538,7 @@ int main(void)
         TEST(test_no_more_in_hand_than_the_room),
         TEST(test_many_channels_at_once),
         TEST(test_too_old_for_a_bot_that_is_down),
+        TEST(test_a_poison_body_takes_no_others_along),
         TEST(test_not_too_old_for_a_bot_that_is_up),
         TEST(test_retry_after),
         TEST(test_a_channel_that_is_not_there_any_more),
