@@ -63,6 +63,7 @@ struct queue_thread {
     size_t body_room;
     bool quiescing, stopping;
     int64_t stop_by_ms; /* mono */
+    int64_t gate_ms;    /* mono: since when it waits for others, 0: not */
     struct queue_stats stats;
     int64_t worked_ms; /* mono: the last transaction */
     int64_t due_ms;    /* next_due_wall_ms, when it was looked at */
@@ -253,6 +254,21 @@ static void put_append(struct queue_thread *qt, struct put *put)
     *end = put;
 }
 
+/* Who it is that holds the gate cannot be said: the kernel does not tell of a
+ * lock of an open file description whose it is. The lock is held. */
+static void tell_of_the_wait(const struct queue_thread *qt)
+{
+    const char *text = "this worker's own transaction takes long";
+
+    if (qt->gate_ms != 0)
+        text = "another process holds the queue; one that stands still?";
+    else if (qt->failures > 0)
+        text = status_text(qt->last_failure);
+    LOG(WARN, "queue_wait_over", LOG_INT("waited_ms", QUEUE_WAIT_MS),
+        LOG_INT("gate_ms", qt->gate_ms != 0 ? mono_ms() - qt->gate_ms : 0),
+        LOG_INT("failures", qt->failures), LOG_STR("text", text));
+}
+
 static void put_take_back(struct queue_thread *qt, struct put *put)
 {
     struct put **link = &qt->puts;
@@ -290,8 +306,10 @@ static void wait_for_answer(struct queue_thread *qt, struct put *put)
             rc = pthread_cond_timedwait(&put->answered, &qt->lock, &until);
         else
             pthread_cond_wait(&put->answered, &qt->lock);
-        if (rc == ETIMEDOUT && put->state == PUT_WAITING)
+        if (rc == ETIMEDOUT && put->state == PUT_WAITING) {
             put_take_back(qt, put);
+            tell_of_the_wait(qt);
+        }
     }
 }
 
@@ -592,11 +610,26 @@ static void refuse_waiting_puts(struct queue_thread *qt, enum status status)
     answer_puts(puts, status);
 }
 
+/* Waits for the other processes. */
+static enum status begin(struct queue_thread *qt)
+{
+    enum status status;
+
+    pthread_mutex_lock(&qt->lock);
+    qt->gate_ms = mono_ms();
+    pthread_mutex_unlock(&qt->lock);
+    status = queue_begin(qt->options.queue);
+    pthread_mutex_lock(&qt->lock);
+    qt->gate_ms = 0;
+    pthread_mutex_unlock(&qt->lock);
+    return status;
+}
+
 static void run_transaction(struct queue_thread *qt)
 {
     struct queue *queue = qt->options.queue;
     struct batch batch = {0};
-    enum status status = queue_begin(queue);
+    enum status status = begin(qt);
     bool begun = status == STATUS_OK;
 
     if (begun) {

@@ -11,9 +11,11 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "../helper/test_dir.h"
 #include "queue_thread.h"
@@ -639,14 +641,38 @@ static void the_pulse_tells_silence_and_what_is_due(void **state)
 
 /* ---- refusals */
 
+/* One put, and what the log says meanwhile. */
+static enum status put_and_listen(int first, char *log, size_t size)
+{
+    int saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3), fds[2];
+    enum status status;
+    ssize_t n;
+
+    assert_true(saved >= 0);
+    assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+    assert_true(dup2(fds[1], STDERR_FILENO) >= 0);
+    status = put_some(first, 1);
+    assert_true(dup2(saved, STDERR_FILENO) >= 0);
+    n = read(fds[0], log, size - 1);
+    log[n > 0 ? n : 0] = '\0';
+    close(saved);
+    close(fds[0]);
+    close(fds[1]);
+    return status;
+}
+
 static void a_put_is_busy_while_the_gate_is_held(void **state)
 {
     struct queue *other = open_queue();
     struct queue_stats stats;
+    char log[4096];
 
     (void)state;
     assert_int_equal(queue_begin(other), STATUS_OK);
     assert_int_equal(put_some(1, 3), STATUS_BUSY);
+    assert_int_equal(put_and_listen(1, log, sizeof(log)), STATUS_BUSY);
+    assert_non_null(strstr(log, "event=queue_wait_over"));
+    assert_non_null(strstr(log, "another process holds the queue"));
     queue_rollback(other);
     assert_int_equal(put_some(9, 1), STATUS_OK);
     assert_int_equal(queue_stats(other, &stats), STATUS_OK);
