@@ -94,8 +94,8 @@ void task_offload(struct task *task, void (*work)(void *arg),
     offload_submit(task->pipeline->parts.offload, &task->work);
 }
 
-void task_submit(struct task *task, struct queue_change *change,
-                 void (*done)(struct queue_change *change, enum status status))
+void task_fill(struct task *task, struct queue_change *change,
+               void (*done)(struct queue_change *change, enum status status))
 {
     if (task->job.state == JOB_LEASED)
         task->job.due_ms = wall_ms() + LEASE_MS;
@@ -103,6 +103,12 @@ void task_submit(struct task *task, struct queue_change *change,
         task->job.due_ms = wall_ms();
     change->job = task->job;
     change->done = done;
+}
+
+void task_submit(struct task *task, struct queue_change *change,
+                 void (*done)(struct queue_change *change, enum status status))
+{
+    task_fill(task, change, done);
     queue_thread_submit(task->pipeline->queue, change);
 }
 

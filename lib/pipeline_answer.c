@@ -454,17 +454,19 @@ static void note_reply(struct answer *answer, struct task *task)
     }
     if (answer->messages.len > 0)
         task->change.messages = answer->messages.data;
-    task_submit(task, &task->change, noted);
+    task_fill(task, &task->change, noted);
 }
 
-/* Jobs of a set with one key are one push to the queue as well. */
+/* Jobs of a set with one key are one push to the queue as well. Their notes
+ * stand or fall together: one that is noted alone pushes for all of them, and
+ * the others would be answered once more. */
 static void note_push(struct answer *answer, struct task *task)
 {
     task->change = (struct queue_change){
         .push_budget = channel_of(answer)->push_budget,
         .messages = answer->messages.data,
     };
-    task_submit(task, &task->change, noted);
+    task_fill(task, &task->change, noted);
 }
 
 /* A key that the jobs have already goes with the messages they have. */
@@ -488,8 +490,7 @@ static enum status prepare_push(struct answer *answer)
 static void enter_noting(struct answer *answer)
 {
     struct line_outcome outcome = {.detail = "cannot start"};
-    size_t count = answer->count;
-    struct task *members[MESSAGES_MAX];
+    struct queue_change *notes[MESSAGES_MAX];
 
     answer->state = ANSWER_NOTING;
     answer->has_shrunk = false;
@@ -499,14 +500,15 @@ static void enter_noting(struct answer *answer)
         judge(answer, &outcome);
         return;
     }
-    answer->unanswered = count;
-    memcpy(members, answer->members, sizeof(members));
-    for (size_t i = 0; i < count; i++) {
+    answer->unanswered = answer->count;
+    for (size_t i = 0; i < answer->count; i++) {
         if (answer->stage == JOB_STAGE_PUSH)
-            note_push(answer, members[i]);
+            note_push(answer, answer->members[i]);
         else
-            note_reply(answer, members[i]);
+            note_reply(answer, answer->members[i]);
+        notes[i] = &answer->members[i]->change;
     }
+    queue_thread_submit_all(answer->pipeline->queue, notes, answer->count);
 }
 
 /* ---- PROCESSING */

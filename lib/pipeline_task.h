@@ -96,7 +96,11 @@ int64_t task_age_ms(const struct task *task);
 void task_offload(struct task *task, void (*work)(void *arg),
                   void (*done)(void *arg));
 
-/* `change` is filled but for what it does besides, and submitted. */
+/* `change` is filled but for what it does besides... */
+void task_fill(struct task *task, struct queue_change *change,
+               void (*done)(struct queue_change *change, enum status status));
+
+/* ... and submitted. */
 void task_submit(struct task *task, struct queue_change *change,
                  void (*done)(struct queue_change *change, enum status status));
 

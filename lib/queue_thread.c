@@ -142,12 +142,21 @@ static void answer_change(struct queue_thread *qt, struct queue_change *change)
     loop_post(qt->options.loop, &change->call);
 }
 
-void queue_thread_submit(struct queue_thread *qt, struct queue_change *change)
+void queue_thread_submit_all(struct queue_thread *qt,
+                             struct queue_change *const *changes, size_t count)
 {
     pthread_mutex_lock(&qt->lock);
-    change_list_append(&qt->changes, change);
+    for (size_t i = 0; i < count; i++) {
+        changes[i]->with_next = i + 1 < count;
+        change_list_append(&qt->changes, changes[i]);
+    }
     pthread_cond_signal(&qt->work);
     pthread_mutex_unlock(&qt->lock);
+}
+
+void queue_thread_submit(struct queue_thread *qt, struct queue_change *change)
+{
+    queue_thread_submit_all(qt, &change, 1);
 }
 
 static void run_body_done(struct loop_call *call)
@@ -471,12 +480,17 @@ static struct put *cut_puts(struct queue_thread *qt, size_t rows)
     return first;
 }
 
+/* Those that belong together are more than the batch rather than parted. */
 static size_t cut_changes(struct queue_thread *qt, struct batch *batch)
 {
     size_t count = 0;
+    bool parted = false;
 
-    while (count < QUEUE_BATCH_MAX && qt->changes.first != NULL) {
-        change_list_append(&batch->changes, change_list_take(&qt->changes));
+    while ((count < QUEUE_BATCH_MAX || parted) && qt->changes.first != NULL) {
+        struct queue_change *change = change_list_take(&qt->changes);
+
+        parted = change->with_next;
+        change_list_append(&batch->changes, change);
         count++;
     }
     while (count < QUEUE_BATCH_MAX && qt->body_changes.first != NULL) {

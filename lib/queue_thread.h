@@ -51,6 +51,7 @@ struct queue_change {
     /* On the loop's thread, exactly once, durable when status is OK. */
     void (*done)(struct queue_change *change, enum status status);
     enum status status;        /* private */
+    bool with_next;            /* private: in one transaction */
     struct queue_change *next; /* private */
     struct loop_call call;     /* private */
 };
@@ -92,6 +93,11 @@ bool queue_thread_takes_bodies(struct queue_thread *qt);
 /* The loop's thread. Failures other than LEASE_LOST, GONE and OVER_BUDGET are
  * retried inside with backoff until the thread is stopped. */
 void queue_thread_submit(struct queue_thread *qt, struct queue_change *change);
+
+/* The same for changes of which, if the machine stops, either all are durable
+ * or none is. Each has an answer of its own. */
+void queue_thread_submit_all(struct queue_thread *qt,
+                             struct queue_change *const *changes, size_t count);
 
 /* The loop's thread, once: on_body is called on it with bodies that are leased
  * for FORWARD_LEASE_MS and become the receiver's (queue_body_free()). */

@@ -827,6 +827,62 @@ static void a_lost_lease_is_told_and_harms_no_other(void **state)
     assert_int_equal(bench.answers[1], STATUS_OK);
 }
 
+#define SINGLES (QUEUE_BATCH_MAX - 1)
+
+/* One change less than a batch, and three that belong together. */
+struct many {
+    struct loop_call call;
+    struct queue_change changes[SINGLES + 3];
+    atomic_bool submitted;
+};
+
+static atomic_int many_answers;
+
+static void on_one_of_many(struct queue_change *change, enum status status)
+{
+    (void)change;
+    assert_int_equal(status, STATUS_LEASE_LOST);
+    atomic_fetch_add(&many_answers, 1);
+}
+
+static void submit_many(struct loop_call *call)
+{
+    struct many *many = CONTAINER_OF(call, struct many, call);
+    struct queue_change *together[3];
+
+    for (size_t i = 0; i < ARRAY_COUNT(many->changes); i++) {
+        many->changes[i].job = make_job((int)i);
+        many->changes[i].job.id = 1000 + (int64_t)i;
+        many->changes[i].done = on_one_of_many;
+        if (i < SINGLES)
+            queue_thread_submit(bench.qt, &many->changes[i]);
+        else
+            together[i - SINGLES] = &many->changes[i];
+    }
+    queue_thread_submit_all(bench.qt, together, 3);
+    atomic_store(&many->submitted, true);
+}
+
+static void changes_that_belong_together_are_one_commit(void **state)
+{
+    static struct many many;
+    int commits, begins;
+
+    (void)state;
+    many = (struct many){.call.fn = submit_many};
+    atomic_store(&many_answers, 0);
+    atomic_store(&bench.flaky.begin_waits, true);
+    begins = atomic_load(&bench.flaky.begins);
+    loop_post(bench.loop, &many.call);
+    WAIT_UNTIL(atomic_load(&many.submitted) &&
+               atomic_load(&bench.flaky.begins) > begins);
+    commits = atomic_load(&bench.flaky.commits);
+    atomic_store(&bench.flaky.begin_waits, false);
+    assert_int_equal(sem_post(&bench.flaky.begin_may), 0);
+    WAIT_UNTIL(atomic_load(&many_answers) == SINGLES + 3);
+    assert_int_equal(atomic_load(&bench.flaky.commits), commits + 1);
+}
+
 static void a_handed_back_job_comes_again(void **state)
 {
     struct submission s;
@@ -1013,6 +1069,7 @@ int main(void)
         ON_SQLITE(a_failed_change_is_tried_again),
         ON_MEMORY(changes_keep_their_order),
         ON_MEMORY(a_lost_lease_is_told_and_harms_no_other),
+        ON_SQLITE(changes_that_belong_together_are_one_commit),
         ON_SQLITE(a_handed_back_job_comes_again),
         ON_MEMORY(extend_moves_the_leases),
         ON_MEMORY(a_quiet_thread_takes_nothing_but_changes),
