@@ -13,7 +13,9 @@
  * IDAT goes to libpng in small pieces: deflate expands up to 1032 times, and
  * libpng does not return before a piece is used up. (Stopping it from the row
  * callback with png_process_data_pause() is no way: it forgets where in the
- * IDAT it was.) The piece is sized so that even then it is a slice's worth.
+ * IDAT it was.) The piece is sized so that even then it is a slice's worth, and
+ * a chunk is always cut into the same ones, however its bytes arrive: what
+ * libpng makes of a damaged stream depends on them.
  *
  * libpng reports errors by a call that must not return: on_error() jumps back
  * to decode(), the only place with a setjmp.
@@ -95,10 +97,8 @@ static _Noreturn void on_error(png_structp reader, png_const_charp message)
                                                : STATUS_IMAGE_BROKEN);
 }
 
-/*
- * Of a stream that is damaged behind the last row libpng either warns, or loses
- * that row if both come in one piece. It must not matter how the bytes arrive.
- */
+/* Of a stream that is damaged behind the last row libpng either warns, or loses
+ * that row if both are in one piece. It must not matter where pieces end. */
 static void on_warning(png_structp reader, png_const_charp message)
 {
     struct png *png = png_get_error_ptr(reader);
@@ -521,15 +521,15 @@ static enum status feed_chunk(struct png *png)
 
     while (png->chunk_left > 0) {
         size_t left = png->chunk_left;
-        size_t len = size_min(left, input->len);
+        size_t len = size_min(left, png->piece_bytes);
         const uint8_t *bytes = input->bytes;
         enum status status;
 
-        if (len == 0)
+        if (input->len < len && (!input->ended || input->len == 0))
             return STATUS_MORE;
         if (input->budget_px <= 0)
             return STATUS_AGAIN;
-        len = size_min(len, png->piece_bytes);
+        len = size_min(len, input->len);
         png->chunk_left -= len;
         input->budget_px -= (int64_t)(len / BYTES_PER_BUDGET_PX);
         feed(png, len);

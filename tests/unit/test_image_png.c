@@ -11,6 +11,8 @@
 #include "../helper/picture.h"
 #include "../helper/transcoding.h"
 
+#include <zlib.h>
+
 static const struct png_kind {
     int color_type;
     int depths[6]; /* up to a 0 */
@@ -396,6 +398,96 @@ static void test_missing_rows(void **state)
     }
 }
 
+/* ---- streams that do not end with the last row */
+
+/* 8 x 8 pixels, and what their rows are before deflate (PNG 9.2, 8.2). */
+static const struct stream_kind {
+    uint8_t depth, color_type, interlaced;
+    size_t bytes, last_row_bytes;
+} stream_kinds[] = {
+    {16, 0, 0, 8 * 17, 17},
+    {8, 2, 0, 8 * 25, 25},
+    {8, 2, 1, 4 + 4 + 7 + 2 * 7 + 2 * 13 + 4 * 13 + 4 * 25, 25},
+    {16, 6, 1, 9 + 9 + 17 + 2 * 17 + 2 * 33 + 4 * 33 + 4 * 65, 65},
+};
+
+/* A zlib stream of so many zeros that is flushed, not ended. */
+static void pack_zeros(struct buf *out, size_t len, int strategy)
+{
+    uint8_t zeros[1000] = {0};
+    uint8_t packed[2000];
+    z_stream z = {.next_in = zeros,
+                  .avail_in = (uInt)len,
+                  .next_out = packed,
+                  .avail_out = sizeof(packed)};
+
+    assert_true(len <= sizeof(zeros));
+    assert_int_equal(deflateInit2(&z, 1, Z_DEFLATED, 15, 8, strategy), Z_OK);
+    assert_int_equal(deflate(&z, Z_SYNC_FLUSH), Z_OK);
+    assert_int_equal(buf_append(out, packed, z.total_out), STATUS_OK);
+    (void)deflateEnd(&z);
+}
+
+/* `tail` follows the flushed rows and `surplus` bytes more. */
+static void check_stream(const struct stream_kind *kind, size_t surplus,
+                         const char *tail, int strategy)
+{
+    const uint8_t ihdr[] = {0,
+                            0,
+                            0,
+                            8,
+                            0,
+                            0,
+                            0,
+                            8,
+                            kind->depth,
+                            kind->color_type,
+                            0,
+                            0,
+                            kind->interlaced};
+    struct transcode_options options;
+    struct buf zlib;
+    struct buf png;
+
+    buf_init(&zlib, 10000);
+    buf_init(&png, 10000);
+    pack_zeros(&zlib, kind->bytes + surplus, strategy);
+    assert_int_equal(buf_append(&zlib, tail, strlen(tail)), STATUS_OK);
+    assert_int_equal(buf_append(&png, "\x89PNG\r\n\x1a\n", 8), STATUS_OK);
+    png_append_chunk(&png, "IHDR", ihdr, sizeof(ihdr));
+    png_append_chunk(&png, "IDAT", zlib.data, zlib.len);
+    transcode_options_default(&options);
+    options.truncated_min_percent = 1;
+    (void)status_of(&png, &options);
+    png_append_chunk(&png, "IEND", NULL, 0);
+    (void)status_of(&png, &options);
+    transcoding_check_splits(&png, &options, 20);
+    buf_release(&zlib);
+    buf_release(&png);
+}
+
+/* Never ended, ended by an invalid block, one more block that is empty, or
+ * garbage: no answer is wrong, but it is the same for all splits. */
+static void test_streams_without_an_end(void **state)
+{
+    static const char *const tails[] = {"", "\7", "\3", "\7garbage",
+                                        "\x63\x60\x18\5\x44"};
+    static const int strategies[] = {Z_FIXED, Z_HUFFMAN_ONLY};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(stream_kinds); i++)
+        for (size_t k = 0; k < ARRAY_COUNT(tails); k++)
+            for (size_t n = 0; n < 2 * ARRAY_COUNT(strategies); n++) {
+                const struct stream_kind *kind = &stream_kinds[i];
+                int strategy = strategies[n / 2];
+
+                check_stream(kind, 0, tails[k], strategy);
+                check_stream(kind, n % 2 == 0 ? 1 : 300, tails[k], strategy);
+                check_stream(kind, kind->last_row_bytes - 1, tails[k],
+                             strategy);
+            }
+}
+
 /* Decoders show black for an index beyond the palette; so does the result. */
 static void test_index_beyond_the_palette(void **state)
 {
@@ -495,6 +587,7 @@ int main(void)
         cmocka_unit_test(test_garbage_behind_is_swallowed),
         cmocka_unit_test(test_flipped_bits),
         cmocka_unit_test(test_missing_rows),
+        cmocka_unit_test(test_streams_without_an_end),
         cmocka_unit_test(test_index_beyond_the_palette),
         cmocka_unit_test(test_dimensions),
         cmocka_unit_test(test_interlaced_memory),
