@@ -4,6 +4,13 @@
  */
 #include "carry.h"
 
+static size_t capacity_for(const struct carry *carry, size_t needed)
+{
+    size_t ahead = needed + needed / 2;
+
+    return needed > carry->limit ? needed : size_min(ahead, carry->limit);
+}
+
 enum status carry_append(struct carry *carry, const uint8_t *bytes, size_t len)
 {
     size_t needed;
@@ -17,7 +24,7 @@ enum status carry_append(struct carry *carry, const uint8_t *bytes, size_t len)
     if (!size_add(carry->start + carry->len, len, &needed))
         return STATUS_NO_MEMORY;
     if (needed > carry->capacity) {
-        size_t capacity = needed + needed / 2;
+        size_t capacity = capacity_for(carry, needed);
         uint8_t *grown = realloc(carry->bytes, capacity);
 
         if (grown == NULL)
@@ -44,10 +51,21 @@ void carry_rewind(struct carry *carry)
     carry->start = 0;
 }
 
+void carry_trim(struct carry *carry)
+{
+    size_t used = carry->start + carry->len;
+    uint8_t *trimmed = used > 0 ? realloc(carry->bytes, used) : NULL;
+
+    if (trimmed == NULL)
+        return;
+    carry->bytes = trimmed;
+    carry->capacity = used;
+}
+
 void carry_release(struct carry *carry)
 {
     free(carry->bytes);
-    *carry = (struct carry){0};
+    *carry = (struct carry){.limit = carry->limit};
 }
 
 const uint8_t *carry_front(const struct carry *carry)

@@ -127,11 +127,13 @@ static enum status open_decoder(struct transcode *t)
 
 static enum status step_hold(struct transcode *t, struct decoder_input *input)
 {
-    if (input->len > t->options.memory_max_bytes)
-        t->carry.keeps = false;
-    if (t->carry.keeps && t->options.mode == TRANSCODE_MAX &&
-        transcode_known_bytes(t) == 0)
+    if (!t->carry.keeps || t->options.mode != TRANSCODE_MAX ||
+        transcode_known_bytes(t) > 0)
+        return open_decoder(t);
+    t->is_held = true;
+    if (input->len <= t->options.memory_max_bytes)
         return STATUS_MORE;
+    t->carry.keeps = false;
     return open_decoder(t);
 }
 
@@ -297,6 +299,23 @@ static enum status work_on_bytes(struct transcode *t, const uint8_t *bytes,
     return kept == STATUS_OK ? status : kept;
 }
 
+static size_t input_limit(const struct transcode_options *options)
+{
+    return options->input_bytes_hint == 0
+               ? options->input_max_bytes
+               : size_min(options->input_bytes_hint, options->input_max_bytes);
+}
+
+/* What is kept of the input at most, so that what is allocated for it is what
+ * check_memory() counts. */
+static size_t keep_limit(const struct transcode_options *options)
+{
+    if (options->input_bytes_hint > 0)
+        return input_limit(options);
+    return options->mode == TRANSCODE_MAX ? options->memory_max_bytes
+                                          : options->original_max_bytes;
+}
+
 enum status transcode_new(struct transcode **out,
                           const struct transcode_options *options,
                           const struct transcode_sinks *sinks)
@@ -308,6 +327,7 @@ enum status transcode_new(struct transcode **out,
     t->options = *options;
     t->sinks = *sinks;
     t->carry.keeps = sinks->restart != NULL;
+    t->carry.limit = keep_limit(options);
     *out = t;
     return STATUS_OK;
 }
@@ -319,13 +339,6 @@ void transcode_free(struct transcode *t)
     release_stages(t);
     carry_release(&t->carry);
     free(t);
-}
-
-static size_t input_limit(const struct transcode_options *options)
-{
-    return options->input_bytes_hint == 0
-               ? options->input_max_bytes
-               : size_min(options->input_bytes_hint, options->input_max_bytes);
 }
 
 enum status transcode_push(struct transcode *t, const uint8_t *bytes,
@@ -368,6 +381,7 @@ enum status transcode_end(struct transcode *t)
     if (t->has_work || t->ended)
         return STATUS_BUG;
     t->ended = true;
+    carry_trim(&t->carry);
     return settle(t, work_on_carry(t));
 }
 

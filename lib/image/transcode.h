@@ -104,7 +104,7 @@ struct transcode_options {
     int64_t slice_px;             /* source pixels of work in one call */
     /* Length of the input if it is known beforehand (Content-Length), else 0.
      * More than that is TOO_LARGE. TRANSCODE_MAX works without, but only once
-     * all input is there. */
+     * all input is there, which then counts against memory_max_bytes. */
     size_t input_bytes_hint;
     enum transcode_mode mode;
     uint32_t box_width_px; /* TRANSCODE_BOX, else ignored */

@@ -111,14 +111,18 @@ static enum status make_plan(struct transcode *t,
     return plan_make(&t->plan, &request);
 }
 
-/* What is kept of the input at most: more than that of a PNG is not copied. */
+/* What is kept of the input at most: more than that of a PNG is not copied, and
+ * more than that is not held. It must not depend on how the bytes came. */
 static size_t kept_bytes(const struct transcode *t)
 {
     size_t known = transcode_known_bytes(t);
 
-    if (!t->carry.keeps)
+    if (!t->carry.keeps && !t->is_held)
         return 0;
-    return known > 0 ? known : t->options.original_max_bytes;
+    if (known > 0)
+        return known;
+    return t->is_held ? t->options.memory_max_bytes
+                      : t->options.original_max_bytes;
 }
 
 /* What the decoder, the rotation, the colours and the kept input take. */

@@ -29,6 +29,7 @@ struct transcode {
     bool has_work; /* the last answer was AGAIN */
     bool ended;
     struct carry carry;
+    bool is_held;     /* all input so far is in there, to know its length */
     unsigned guesses; /* TRANSCODE_MAX: so far */
     uint64_t predicted_px;
     bool no_copy;    /* it was tried */

@@ -188,6 +188,31 @@ static void test_no_memory_to_keep_the_input(void **state)
     buf_release(&jpeg);
 }
 
+/* What was held for its length counts, also if it is of no more use. */
+static void test_held_input_counts(void **state)
+{
+    struct transcode_options options = options_for(TRANSCODE_MAX);
+    struct jpeg_spec spec = {.quality = 90, .progressive = true};
+    const size_t coefficients = (size_t)600 * 400 * 3 * 2;
+    struct transcoding run;
+    struct buf jpeg;
+
+    (void)state;
+    make_jpeg(&jpeg, 200, &spec);
+    options.original_max_bytes = 300000;
+    options.memory_max_bytes = coefficients + coefficients / 2;
+    assert_true(jpeg.len < coefficients / 4);
+    check_run(&run, &jpeg, &options);
+    transcoding_release(&run);
+    options.memory_max_bytes = coefficients + jpeg.len / 2;
+    transcoding_run_all_ways(&run, &jpeg, &options);
+    assert_int_equal(run.status, STATUS_IMAGE_TOO_MUCH_MEMORY);
+    transcoding_release(&run);
+    options.input_bytes_hint = jpeg.len;
+    check_is_fit(&jpeg, &options);
+    buf_release(&jpeg);
+}
+
 static void test_predictions_are_sane(void **state)
 {
     struct predict_request request = {
@@ -271,6 +296,7 @@ int main(void)
         cmocka_unit_test(test_length_is_told_or_found),
         cmocka_unit_test(test_wrong_predictions),
         cmocka_unit_test(test_no_memory_to_keep_the_input),
+        cmocka_unit_test(test_held_input_counts),
         cmocka_unit_test(test_predictions_are_sane),
         cmocka_unit_test(test_noise_at_the_bounds_of_all_modes),
     };
