@@ -106,6 +106,32 @@ static void test_deflate_bound_holds(void **state)
     free(bytes);
 }
 
+/* What a page of text is between two photos: one line again and again, which
+ * has no runs. It is long enough to be seen, and what is left out by one way of
+ * packing is not referred to by the other. */
+static void test_runs_give_way_to_matches(void **state)
+{
+    const size_t third = (size_t)40 * 65535;
+    uint8_t *bytes = malloc(3 * third);
+    struct buf noise, all;
+    uint32_t random = 6;
+
+    (void)state;
+    assert_non_null(bytes);
+    for (size_t i = 0; i < 3 * third; i++)
+        bytes[i] = i < third + 3000 || i >= 2 * third
+                       ? (uint8_t)(picture_random(&random) >> 9 & 15)
+                       : bytes[i - 3000];
+    check_round_trip(bytes, 3 * third, 10000);
+    compress_bytes(bytes, third, 10000, DEFLATE_RUNS, &noise);
+    compress_bytes(bytes, 3 * third, 10000, DEFLATE_RUNS, &all);
+    assert_in_range(noise.len, third / 2, third / 2 + third / 50);
+    assert_true(all.len < 3 * noise.len - noise.len / 4);
+    buf_release(&noise);
+    buf_release(&all);
+    free(bytes);
+}
+
 static void test_crc(void **state)
 {
     (void)state;
@@ -328,6 +354,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_deflate_round_trip),
         cmocka_unit_test(test_deflate_bound_holds),
+        cmocka_unit_test(test_runs_give_way_to_matches),
         cmocka_unit_test(test_crc),
         cmocka_unit_test(test_deflate_gives_back_the_sinks_status),
         cmocka_unit_test(test_every_plain_format_and_filter),
