@@ -34,6 +34,7 @@
 #define CHUNK_LENGTH_MAX (UINT32_MAX - 10) /* as in libwebp */
 #define FLAG_ANIMATION 0x02
 #define FLAG_EXIF 0x08
+#define FLAG_PROFILE 0x20
 #define STEP_BYTES 512
 #define STEP_MAX_BYTES (1024 * 1024)
 #define BYTES_PER_BUDGET_PX 4 /* input that makes no rows costs time too */
@@ -63,8 +64,10 @@ struct webp {
     enum webp_state state;
     size_t scope_left; /* of RIFF, or of the first frame */
     size_t skip_left;  /* of a chunk that nobody reads */
-    bool is_animated, awaits_exif;
+    bool is_animated, awaits_exif, awaits_profile;
     uint8_t orientation;
+    uint8_t *profile; /* until the client has seen it */
+    size_t profile_bytes;
     struct kept kept;
     /* The canvas, 0 without VP8X, and the frame on it. */
     uint32_t width_px, height_px;
@@ -131,6 +134,7 @@ static enum status read_vp8x(struct webp *webp, const uint8_t *body)
 {
     webp->is_animated = (body[0] & FLAG_ANIMATION) != 0;
     webp->awaits_exif = (body[0] & FLAG_EXIF) != 0 && !webp->is_animated;
+    webp->awaits_profile = (body[0] & FLAG_PROFILE) != 0;
     webp->width_px = get_le(body + 4, 3) + 1;
     webp->height_px = get_le(body + 7, 3) + 1;
     return decoder_check_size(&webp->limits, webp->width_px, webp->height_px);
@@ -170,6 +174,18 @@ static enum status read_exif(struct webp *webp, const uint8_t *body, size_t len)
     return STATUS_OK;
 }
 
+static enum status read_profile(struct webp *webp, const uint8_t *body,
+                                size_t len)
+{
+    webp->awaits_profile = false;
+    webp->profile = malloc(len);
+    if (webp->profile == NULL)
+        return STATUS_NO_MEMORY;
+    memcpy(webp->profile, body, len);
+    webp->profile_bytes = len;
+    return STATUS_OK;
+}
+
 /* Of chunks that are kept the header is part of what libwebp reads. */
 static enum status keep_chunk(struct webp *webp, const uint8_t *chunk)
 {
@@ -205,6 +221,15 @@ static bool is_kept(const struct webp *webp, const uint8_t *chunk)
     return has_name(chunk, "VP8 ") || has_name(chunk, "VP8L");
 }
 
+/* The first one, before the picture (RFC 9649 2.7.1.4). What is wrong with it
+ * is ignored, as is one that is too large. */
+static bool is_profile(const struct webp *webp, const uint8_t *chunk,
+                       size_t len)
+{
+    return has_name(chunk, "ICCP") && webp->awaits_profile &&
+           !webp->kept.has_picture && len <= webp->limits.chunk_max_bytes;
+}
+
 /* What of a chunk has to be there to be read; 0: it is kept or skipped. */
 static size_t bytes_to_read(const struct webp *webp, const uint8_t *chunk,
                             size_t len)
@@ -213,6 +238,8 @@ static size_t bytes_to_read(const struct webp *webp, const uint8_t *chunk,
         return VP8X_BYTES;
     if (has_name(chunk, "ANMF") && webp->is_animated && !webp->has_frame)
         return ANMF_BYTES;
+    if (is_profile(webp, chunk, len))
+        return len;
     return has_name(chunk, "EXIF") && webp->awaits_exif ? len : 0;
 }
 
@@ -243,6 +270,8 @@ static enum status read_body(struct webp *webp, struct decoder_input *input,
         status = read_vp8x(webp, body);
     else if (has_name(chunk, "ANMF"))
         status = read_anmf(webp, body, len - needed);
+    else if (has_name(chunk, "ICCP"))
+        status = read_profile(webp, body, len);
     else
         status = read_exif(webp, body, len);
     take(input, CHUNK_HEAD_BYTES + needed);
@@ -397,7 +426,10 @@ static enum status tell_client(struct webp *webp)
         .height_px = webp->height_px,
         .orientation = webp->orientation,
         .format = {.kind = PIXEL_RGB, .depth = 8},
+        .colour = {.profile = webp->profile,
+                   .profile_bytes = webp->profile_bytes},
     };
+    enum status status;
     uint8_t eighths;
 
     if (webp->has_alpha || !fills_canvas(webp))
@@ -405,7 +437,10 @@ static enum status tell_client(struct webp *webp)
     webp->pixel_bytes = pixel_bytes(&header.format);
     if (!memory_needed(webp, &header.whole_picture_bytes))
         return STATUS_IMAGE_TOO_MUCH_MEMORY;
-    return webp->client.header(webp->client.arg, &header, &eighths);
+    status = webp->client.header(webp->client.arg, &header, &eighths);
+    free(webp->profile);
+    webp->profile = NULL;
+    return status;
 }
 
 static enum status open_reader(struct webp *webp)
@@ -549,6 +584,7 @@ static void destroy(struct decoder *decoder)
 
     WebPIDelete(webp->reader);
     free(webp->kept.bytes);
+    free(webp->profile);
     free(webp->picture);
     free(webp->row);
     free(webp);

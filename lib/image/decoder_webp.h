@@ -4,8 +4,11 @@
  * elsewhere.
  *
  * The container (RIFF) is read here; libwebp gets nothing but ALPH, VP8 and
- * VP8L. ICCP, XMP and what nobody knows are skipped as they pass, whatever
- * their size.
+ * VP8L. XMP and what nobody knows are skipped as they pass, whatever their
+ * size.
+ *
+ * Colours: an ICCP chunk that VP8X promises, before the picture; one above
+ * chunk_max_bytes is ignored.
  *
  * Orientation: the EXIF chunk comes behind the pixels. When the header (VP8X)
  * promises one, the compressed picture is kept until it came or the file ended,

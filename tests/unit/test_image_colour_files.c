@@ -1,7 +1,7 @@
 /*
  * Colours from the file to the output: profiles in segments of a JPEG and in a
- * chunk of a PNG, gAMA and cHRM, whole, damaged and made to harm, fed in all
- * ways.
+ * chunk of a PNG or a WebP, gAMA and cHRM, whole, damaged and made to harm, fed
+ * in all ways.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -85,9 +85,11 @@ static void append_profile(struct buf *out, const void *profile, size_t len)
 /* Runs it in all ways; what comes out is in `out`. */
 static void run(const struct buf *file, bool converted, struct picture *out)
 {
+    struct transcode_options options;
     struct transcoding run;
 
-    transcoding_run_all_ways(&run, file, NULL);
+    transcoding_options_all(&options);
+    transcoding_run_all_ways(&run, file, &options);
     assert_int_equal(run.status, STATUS_OK);
     assert_int_equal(run.report.colour_converted, converted);
     assert_only_allowed_chunks(&run.original);
@@ -301,6 +303,81 @@ static void test_png_profiles_that_harm(void **state)
     buf_release(&profile);
     free(large);
     free(flat);
+}
+
+/* ---- WebP */
+
+#define FLAG_ALPHA 0x10
+#define FLAG_PROFILE 0x20
+
+/* `chunks` between VP8X and the picture, `behind` after it. */
+static void check_webp(size_t channels, uint8_t flags, const struct buf *chunks,
+                       const struct buf *behind,
+                       const struct profile_space *space)
+{
+    struct picture p, in, out;
+    struct buf plain, file;
+
+    buf_init(&plain, FILE_MAX_BYTES);
+    buf_init(&file, FILE_MAX_BYTES);
+    make_scene(&p, channels);
+    picture_to_webp(&p, true, &plain);
+    webp_begin(&file);
+    webp_append_vp8x(&file, flags | (channels == 4 ? FLAG_ALPHA : 0),
+                     p.width_px, p.height_px);
+    append(&file, chunks->data, chunks->len);
+    webp_append_picture(&file, &plain);
+    append(&file, behind->data, behind->len);
+    webp_end(&file);
+    picture_from_webp(&in, &plain);
+    run(&file, space != NULL, &out);
+    if (space != NULL)
+        check_space(&in, &out, space);
+    else
+        assert_picture_equal(&in, &out);
+    picture_release(&p);
+    picture_release(&in);
+    picture_release(&out);
+    buf_release(&plain);
+    buf_release(&file);
+}
+
+static void test_webp_profiles(void **state)
+{
+    uint8_t *large = calloc(1, IMAGE_CHUNK_MAX_BYTES + 1);
+    struct buf profile, other, chunks, none;
+
+    (void)state;
+    assert_non_null(large);
+    buf_init(&chunks, FILE_MAX_BYTES);
+    buf_init(&none, FILE_MAX_BYTES);
+    profile_make_rgb(&profile, &profile_p3, 4);
+    profile_make_rgb(&other, &profile_adobe, 2);
+    webp_append_chunk(&chunks, "ICCP", profile.data, profile.len);
+    check_webp(3, FLAG_PROFILE, &chunks, &none, &profile_p3);
+    check_webp(4, FLAG_PROFILE, &chunks, &none, &profile_p3);
+    /* not promised; behind the picture */
+    check_webp(3, 0, &chunks, &none, NULL);
+    check_webp(3, FLAG_PROFILE, &none, &chunks, NULL);
+    /* the first one of two */
+    webp_append_chunk(&chunks, "ICCP", other.data, other.len);
+    check_webp(3, FLAG_PROFILE, &chunks, &chunks, &profile_p3);
+    /* no profile, none at all, too large */
+    buf_clear(&chunks);
+    webp_append_chunk(&chunks, "ICCP", "none", 4);
+    check_webp(4, FLAG_PROFILE, &chunks, &none, NULL);
+    buf_clear(&chunks);
+    webp_append_chunk(&chunks, "ICCP", "", 0);
+    check_webp(3, FLAG_PROFILE, &chunks, &none, NULL);
+    memcpy(large, profile.data, profile.len);
+    buf_clear(&chunks);
+    webp_append_chunk(&chunks, "ICCP", large, IMAGE_CHUNK_MAX_BYTES + 1);
+    check_webp(3, FLAG_PROFILE, &chunks, &none, NULL);
+    free(large);
+    buf_release(&profile);
+    buf_release(&other);
+    buf_release(&chunks);
+    buf_release(&none);
 }
 
 /* ---- JPEG */
@@ -612,6 +689,7 @@ int main(void)
         cmocka_unit_test(test_png_types),
         cmocka_unit_test(test_palette_stays),
         cmocka_unit_test(test_png_profiles_that_harm),
+        cmocka_unit_test(test_webp_profiles),
         cmocka_unit_test(test_jpeg_parts),
         cmocka_unit_test(test_jpeg_parts_that_contradict),
         cmocka_unit_test(test_jpeg_profile_too_large),

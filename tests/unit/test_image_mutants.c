@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "../helper/picture.h"
+#include "../helper/profile.h"
 #include "../helper/transcoding.h"
 #include "limits.h"
 
@@ -148,7 +149,7 @@ static void test_webp(void **state)
 /* The container with all that it may hold. */
 static void test_webp_container(void **state)
 {
-    struct buf picture, webp, exif;
+    struct buf picture, webp, exif, profile;
 
     (void)state;
     buf_init(&picture, 1 << 24);
@@ -157,8 +158,10 @@ static void test_webp_container(void **state)
     make_webp(&picture, 4, false);
     exif_append(&exif, 6, true);
     webp_begin(&webp);
-    webp_append_vp8x(&webp, 0x18, WIDTH_PX, HEIGHT_PX); /* alpha, Exif */
-    webp_append_chunk(&webp, "ICCP", "none", 4);
+    webp_append_vp8x(&webp, 0x38, WIDTH_PX, HEIGHT_PX); /* all but animation */
+    profile_make_rgb(&profile, &profile_p3, 4);
+    webp_append_chunk(&webp, "ICCP", profile.data, profile.len);
+    buf_release(&profile);
     webp_append_picture(&webp, &picture);
     webp_append_chunk(&webp, "EXIF", exif.data, exif.len);
     webp_end(&webp);
