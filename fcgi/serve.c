@@ -28,6 +28,7 @@
 #include "crypto.h"
 #include "forward.h"
 #include "log.h"
+#include "notify.h"
 #include "pipeline.h"
 #include "responder.h"
 #include "routes.h"
@@ -397,17 +398,29 @@ static int wait_for_stop(struct worker *worker, const sigset_t *signals)
     return signal_number;
 }
 
+/* One that asked and cannot be told will say so itself, and end us. */
+static void tell_supervisor(const char *what)
+{
+    enum status status = notify_supervisor(what);
+
+    if (status != STATUS_OK)
+        LOG(WARN, "supervisor_not_told", LOG_STR("what", what),
+            LOG_STR("reason", status_text(status)));
+}
+
 static enum status run_fastcgi(struct worker *worker, const sigset_t *signals)
 {
     enum status status = without_signals(start_acceptors, worker);
 
     if (status != STATUS_OK)
         return status;
+    tell_supervisor("READY=1");
     LOG(INFO, "started", LOG_STR("version", DARKROOM_VERSION),
         LOG_INT("acceptors", worker->config.acceptors),
         LOG_INT("labs", worker->config.labs),
         LOG_INT("channels", worker->config.channel_count));
     LOG(INFO, "stopping", LOG_INT("signal", wait_for_stop(worker, signals)));
+    tell_supervisor("STOPPING=1");
     return STATUS_OK;
 }
 
