@@ -3,6 +3,8 @@
 # make check      the tests alone, with what is installed
 # make run, demo  scripts/run, scripts/run --once
 # make bench-image  the normalizer and its peers, 5 minutes
+# make install    with PREFIX (/usr/local), SYSCONFDIR (/etc), DESTDIR
+# make uninstall  likewise; see scripts/install
 # make lint       style, structure and static analysis
 # make format     clang-format in place
 #
@@ -76,7 +78,7 @@ TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SRC))
 say = $(if $(filter 0,$(V)),@printf '  %-4s %s\n' $(1) $(2);)
 
 .PHONY: all tests check test run demo bench-image lint format hdr-check \
-	clean install
+	clean install uninstall
 all: $(PROGRAMS)
 tests: all $(SIM) $(TESTS) $(TOOLS)
 
@@ -137,6 +139,17 @@ demo:
 
 bench-image:
 	BUILD=$(BUILD) scripts/bench image
+
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+INSTALL = BUILD=$(BUILD) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) \
+	SYSCONFDIR=$(SYSCONFDIR) scripts/install
+
+install: all
+	$(INSTALL)
+
+uninstall:
+	$(INSTALL) --remove
 
 lint:
 	scripts/lint
