@@ -20,8 +20,7 @@ ok "it installs" install_into "$root"
 is "what it says, and nothing else" \
     "$(cd "$root" && find . ! -type d | sed 's/^\.//' | LC_ALL=C sort)" \
     "$(install_into "$root" --list | LC_ALL=C sort)"
-ok "no name of a directory was forgotten" \
-    sh -c "! grep -rIl '@[A-Z]*DIR@' '$root'"
+ok "the manual is found" man -M "$root/usr/share/man" -w 5 darkroom.conf
 is "programs can be run, settings are nobody else's" \
     "$(stat -c %a "$root/usr/lib/darkroom/darkroom" "$conf" | xargs)" "755 640"
 ok "the program runs by its link" "$root/usr/bin/darkroom" version
@@ -48,6 +47,9 @@ is "nothing is left" "$(find "$root" ! -type d -o -name '*darkroom*')" ""
 # The rest is tried where it lies: a prefix that can be looked into.
 PREFIX=$stack_dir/usr SYSCONFDIR=$stack_dir/etc DESTDIR=/ \
     ok "another prefix" scripts/install
+is "has its own directories in every text" "$(grep -rIE \
+    '(^|[^a-zA-Z0-9_])/(usr/(lib|share)|etc)/darkroom' \
+    "$stack_dir/usr/lib" "$stack_dir/usr/share" --exclude-dir=doc)" ""
 units=$stack_dir/usr/lib/systemd/system
 ok "systemd has nothing to say about the units" env \
     SYSTEMD_UNIT_PATH="$units:/usr/lib/systemd/system" systemd-analyze \
