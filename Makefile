@@ -5,6 +5,8 @@
 # make bench-image  the normalizer and its peers, 5 minutes
 # make install    with PREFIX (/usr/local), SYSCONFDIR (/etc), DESTDIR
 # make uninstall  likewise; see scripts/install
+# make deb        a Debian package; see scripts/deb/build
+# make test-deb   builds one and tries it in a fresh Debian (root, network)
 # make lint       style, structure and static analysis
 # make format     clang-format in place
 #
@@ -78,7 +80,7 @@ TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SRC))
 say = $(if $(filter 0,$(V)),@printf '  %-4s %s\n' $(1) $(2);)
 
 .PHONY: all tests check test run demo bench-image lint format hdr-check \
-	clean install uninstall
+	clean install uninstall deb test-deb
 all: $(PROGRAMS)
 tests: all $(SIM) $(TESTS) $(TOOLS)
 
@@ -150,6 +152,14 @@ install: all
 
 uninstall:
 	$(INSTALL) --remove
+
+deb: all
+	@BUILD=$(BUILD) scripts/deb/build $(VERSION)
+
+test-deb:
+	scripts/deps test deb
+	+$(MAKE) deb $(SIM)
+	BUILD=$(BUILD) scripts/check tests/deb/package.t
 
 lint:
 	scripts/lint
