@@ -84,6 +84,15 @@ static void put_pool(struct json_out *out, const struct vitals *vitals)
     put_readiness(out, vitals);
 }
 
+static void put_address(struct json_out *out,
+                        const struct vitals_sources *sources)
+{
+    const struct config *config = config_live_hold(sources->config);
+
+    put_str(out, "public_url", config->public_url);
+    config_drop(config);
+}
+
 static void put_queue(struct json_out *out, const struct vitals *vitals)
 {
     const struct queue_stats *queue = &vitals->queue;
@@ -286,6 +295,7 @@ enum status vitals_json(const struct vitals_sources *sources,
     json_out_init(&out, text);
     json_object(&out);
     put_pool(&out, vitals);
+    put_address(&out, sources);
     put_queue(&out, vitals);
     put_counters(&out, counts);
     put_stages(&out, counts);
