@@ -83,7 +83,7 @@ like "a placeholder is shown" "$head" $'\n'"Content-Type: image/png"$'\n'
 like "the placeholder itself is asked for again" \
     "$(head_of /static/expired.png)" $'\n'"Cache-Control: no-cache"$'\n'
 
-is "no listing of the pictures" "$(status /static/)" 403
+is "no listing of the pictures" "$(status /static/)" 404
 is "no listing of a directory of them" "$(status /static/ab/)" 404
 is "unfinished files are not served" "$(status /static/.incoming/0011)" 404
 is "other names are not served" "$(status /static/ab/other.png)" 404
@@ -100,6 +100,32 @@ is "nor beside it" "$(status /static../cert.pem)" 404
 like "robots.txt" "$(stack_curl /robots.txt)" "Disallow: /"
 is "favicon.ico" "$(status /favicon.ico)" 200
 is "anything else is 404" "$(status /anything)" 404
+like "with words for people" "$(stack_curl /anything)" "There is nothing at"
+is "which have no address of their own" "$(status /static/404.html)" 404
+is "/darkroom leads to /darkroom/" \
+    "$(stack_curl /darkroom -o /dev/null -w '%{http_code} %{redirect_url}')" \
+    "301 $stack_url/darkroom/"
+while read -r file type; do
+    is "/darkroom/$file is $type" "$(stack_curl "/darkroom/$file" \
+        -o /dev/null -w '%{http_code} %{content_type}')" "200 $type"
+    is "and not public" "$(status "/static/darkroom/$file")" 404
+done <<'END'
+index.html text/html; charset=utf-8
+page.css text/css; charset=utf-8
+page.js text/javascript; charset=utf-8
+icon.svg image/svg+xml
+vendor/uplot/uPlot.esm.js text/javascript; charset=utf-8
+vendor/uplot/LICENSE text/plain; charset=utf-8
+END
+head=$(head_of /darkroom/)
+like "the status page asks this server only" "$head" \
+    $'\n'"Content-Security-Policy: default-src 'none'; script-src 'self'; "
+like "and is in no frame" "$head" "frame-ancestors 'none'"
+like "and is asked for again" "$head" $'\n'"Cache-Control: no-cache"$'\n'
+is "there is no listing behind it" "$(status /darkroom/vendor/)" 403
+is "nor a way out" "$(status /darkroom../404.html)" 404
+is "the status page is for this machine" \
+    "$(status /darkroom/ -H "X-Forwarded-For: 192.0.2.1")" 403
 for path in /healthz /readyz /metrics /darkroom/status.json; do
     is "$path is for this machine" "$(status $path)" 502
     is "and not for those behind a proxy" \
