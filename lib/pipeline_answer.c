@@ -285,8 +285,8 @@ static void judge(struct answer *answer, const struct line_outcome *outcome)
     struct decision decision;
 
     (void)!crypto_random(&attempt.random, sizeof(attempt.random));
-    if (outcome->status == STATUS_REFUSED && answer->is_custom &&
-        !answer->doubted_before && !outcome->in_doubt) {
+    if (outcome->status == STATUS_REFUSED && outcome->http_status == 400 &&
+        answer->is_custom && !answer->doubted_before && !outcome->in_doubt) {
         send_plain_picture(answer);
         return;
     }

@@ -513,6 +513,23 @@ static void test_processors_messages_are_refused(void **state)
     play_assert_reply(play, "token-1", 1, &row);
 }
 
+/* It is not the messages that LINE does not take. */
+static void test_processors_messages_and_no_access(void **state)
+{
+    struct play *play = *state;
+    struct job row;
+
+    use_processor(play);
+    play_script(play, "GET", PLAY_ANSWERS(PLAY_WHOLE(play->small_jpeg)));
+    play_script(play, "POST /process",
+                PLAY_ANSWERS(PLAY_TEXT("{\"messages\":[{\"type\":\"text\","
+                                       "\"text\":\"a\"}]}")));
+    play_script(play, PLAY_REPLY, PLAY_ANSWERS({.status = 403}));
+    row = play_one(play, play_job(1));
+    play_assert_dead(&row, STATUS_REFUSED, "refused by the server: HTTP 403");
+    play_assert_requests(play, 1, 1);
+}
+
 /* ---- main */
 
 #define CASE(name)                                                             \
@@ -544,6 +561,7 @@ int main(void)
         CASE(test_processors_messages_are_sent),
         CASE(test_processor_that_fails),
         CASE(test_processors_messages_are_refused),
+        CASE(test_processors_messages_and_no_access),
     };
 
     return cmocka_run_group_tests_name("pipeline_answer", tests, play_new,
