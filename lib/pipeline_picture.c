@@ -290,6 +290,12 @@ static void on_lab_room(void *arg)
     resume_content(arg);
 }
 
+/* What must be known of a picture however it came. */
+static bool is_lab_death(enum status status)
+{
+    return status == STATUS_LAB_DIED || status == STATUS_POISON;
+}
+
 static void on_lab_done(void *arg, enum status status,
                         const struct transcode_report *report)
 {
@@ -299,7 +305,7 @@ static void on_lab_done(void *arg, enum status status,
     /* Without a length, a transfer that was cut looks like a whole one. */
     if (status == STATUS_IMAGE_TRUNCATED && task->content_length < 0)
         status = STATUS_CUT;
-    if (task->cut_status != STATUS_OK &&
+    if (task->cut_status != STATUS_OK && !is_lab_death(status) &&
         (status != STATUS_OK || report->decoded_percent < 100)) {
         fail(task, task->cut_status, 0, "");
         return;

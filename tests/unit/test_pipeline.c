@@ -386,6 +386,39 @@ static void test_killed_lab_costs_a_try(void **state)
     play_assert_small_jpeg(play, &row);
 }
 
+static bool is_cut(struct play *play)
+{
+    return play->pipeline->first->cut_status != STATUS_OK;
+}
+
+/* A host that cuts its own transfers must not hide what they do to labs. */
+static void test_lab_dies_of_a_cut_transfer(void **state)
+{
+    struct play *play = *state;
+    struct job job = play_job(1), row;
+    pid_t pid = 0;
+
+    play_script(play, "GET",
+                PLAY_ANSWERS({.body = play->small_jpeg.data,
+                              .len = play->small_jpeg.len,
+                              .step = play->small_jpeg.len / 8,
+                              .pause_ms = 50,
+                              .cut = play->small_jpeg.len / 2},
+                             PLAY_WHOLE(play->small_jpeg)));
+    play_script(play, PLAY_REPLY, PLAY_ANSWERS(PLAY_TEXT("{}")));
+    fake_queue_store(&play->queue, &job);
+    play_start(play);
+    play_run_until(play, is_in_lab);
+    assert_int_equal(lab_pids(play->lab, &pid, 1), 1);
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    play_run_until(play, is_cut);
+    kill_lab(play);
+    play_run_until(play, play_is_over);
+    row = play_row(play, job.id);
+    play_assert_replied(&row, 2);
+    assert_true(row.alone);
+}
+
 static void test_picture_that_kills_labs(void **state)
 {
     struct play *play = *state;
@@ -497,6 +530,7 @@ int main(void)
         CASE(test_channel_that_is_gone),
         CASE(test_dead_jobs_leave_the_lab),
         CASE(test_killed_lab_costs_a_try),
+        CASE(test_lab_dies_of_a_cut_transfer),
         CASE(test_picture_that_kills_labs),
         CASE(test_no_room_for_temporary_files),
         CASE(test_publishing_fails_once),
