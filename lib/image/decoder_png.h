@@ -11,11 +11,12 @@
  * whatever their size, so most of libpng's parsers see no hostile byte. An
  * unknown critical chunk (Apple's CgBI, say) is IMAGE_UNSUPPORTED.
  *
- * A checksum that is wrong in one of the first five is IMAGE_BROKEN; what is
- * wrong with colours is ignored, as is a profile above chunk_max_bytes, packed
- * or not. A missing IEND is forgiven if all rows came and the picture is not
- * interlaced; so are bytes behind the zlib stream, output of it behind the last
- * row, and its checksum, but then it is not a sound one (decoder.h).
+ * A checksum that is wrong in one of the first five is IMAGE_BROKEN, and so is
+ * a zlib stream that is damaged, or that does not end before the next chunk.
+ * Forgiven are bytes behind that stream, output of it behind the last row, its
+ * checksum, and a missing IEND if all rows came and the picture is not
+ * interlaced; but then it is not a sound one (decoder.h). What is wrong with
+ * colours is ignored, as is a profile above chunk_max_bytes, packed or not.
  *
  * Can be copied what is not interlaced, has 8 bits or less, and stays of its
  * kind.

@@ -19,8 +19,8 @@
 #include "deflate.h"
 #include "pixels.h"
 
-/* PNG 9.2. One fixed filter a picture: the best of each row by libpng's measure
- * saves 0.3 % of photos behind Paeth. */
+/* PNG 9.2. One filter for the whole picture: to choose the best for each row,
+ * by libpng's measure, makes photos 0.3 % smaller than Paeth for all. */
 enum png_filter {
     PNG_WRITER_NONE = 0, /* indexed, low depth */
     PNG_WRITER_PAETH = 4,

@@ -1,6 +1,7 @@
 /*
  * predict.h: how many pixels will fit into a number of bytes as PNG, judged by
- * how well the source was compressed (performance-study 6). A guess: whoever
+ * how well the source was compressed (performance-study 6). Of JPEG and PNG
+ * only. A guess, fitted to photos: text and drawings come out smaller. Whoever
  * acts on it watches the output and may have to ask predict_again().
  *
  * Pure functions, any thread.
@@ -14,7 +15,7 @@ struct predict_request {
     enum image_type type;
     uint64_t source_px;
     uint64_t source_bytes; /* the whole file */
-    size_t pixel_bytes;    /* of the output, uncompressed */
+    size_t pixel_bytes;    /* of one pixel of the output, uncompressed */
     uint64_t max_bytes;    /* of the output */
 };
 

@@ -8,7 +8,7 @@
  *
  * A photo behind the Paeth filter is noise of small numbers: what a search for
  * matches finds there is hardly shorter than its literals, and most of its runs
- * are of zeros. Not thread safe.
+ * are of zeros. Text is another matter: deflate.c. Not thread safe.
  */
 #ifndef DARKROOM_IMAGE_RUNS_H
 #define DARKROOM_IMAGE_RUNS_H

@@ -3,18 +3,35 @@
  * as they come; PNG bytes of the original and of the preview come out through
  * two sinks while they do.
  *
- *   transcode_new(&t, &options, &sinks);
- *   while (there are bytes) {
- *       status = transcode_push(t, bytes, len);         MORE: send the next
- *       while (status == STATUS_AGAIN)                  AGAIN: work is left,
- *           status = transcode_run(t);                  other work may go first
+ *   static enum status normalize(FILE *in, const struct transcode_sinks *sinks)
+ *   {
+ *       struct transcode_options options;
+ *       struct transcode *t;
+ *       uint8_t bytes[16 * 1024];
+ *       enum status status;
+ *       size_t len;
+ *
+ *       transcode_options_default(&options);
+ *       status = transcode_new(&t, &options, sinks);
+ *       if (status != STATUS_OK)
+ *           return status;
+ *       status = STATUS_MORE;
+ *       while (status == STATUS_MORE &&
+ *              (len = fread(bytes, 1, sizeof(bytes), in)) > 0) {
+ *           status = transcode_push(t, bytes, len);
+ *           while (status == STATUS_AGAIN)   // other work may go first
+ *               status = transcode_run(t);
+ *       }
+ *       if (status == STATUS_MORE)
+ *           status = transcode_end(t);
+ *       while (status == STATUS_AGAIN)
+ *           status = transcode_run(t);
+ *       if (status == STATUS_OK)
+ *           printf("%ju bytes\n",
+ *                  (uintmax_t)transcode_report(t)->original_bytes);
+ *       transcode_free(t);
+ *       return status;
  *   }
- *   status = transcode_end(t);                          input is complete
- *   while (status == STATUS_AGAIN)
- *       status = transcode_run(t);
- *   if (status == STATUS_OK)
- *       report = transcode_report(t);
- *   transcode_free(t);
  *
  * Answers of push, run and end:
  *   MORE   everything given was taken, send more or call transcode_end()
@@ -34,8 +51,9 @@
  * which count against memory_max_bytes too. Bytes given to push are borrowed
  * for the call; what must be kept is copied.
  *
- * One call works at most about 5 ms, so a caller can share one thread among
- * many pictures. Not thread safe; each picture has its own struct.
+ * One call works at most about 5 ms (WebP: up to 20, decoder_webp.h), so a
+ * caller can share one thread among many pictures. Not thread safe; each
+ * picture has its own struct.
  *
  * The outputs hold IHDR, PLTE, tRNS, IDAT, IEND and nothing else. Orientation
  * is baked in. Sizes: original <= original_max_bytes and preview <=
