@@ -195,7 +195,8 @@ static void finish(struct http_transfer *t, CURLcode code)
         result->error =
             t->error[0] != '\0' ? t->error : curl_easy_strerror(code);
     if (!t->head_seen)
-        result->head = (struct http_head){0, -1, -1, ""};
+        result->head = (struct http_head){
+            .content_length = -1, .retry_after_s = -1, .date_ms = -1};
     detach(t);
     t->on_done(t->arg, result);
     transfer_free(t);
@@ -322,19 +323,37 @@ static int64_t header_number(const struct http_transfer *t, const char *name)
     return number;
 }
 
+/* "" where there is none, or a longer one. */
+static void copy_header(const struct http_transfer *t, const char *name,
+                        char *out, size_t size)
+{
+    const char *value = header(t, name);
+
+    (void)str_copy(out, size, value != NULL ? value : "");
+}
+
+static int64_t header_date(const struct http_transfer *t)
+{
+    const char *value = header(t, "date");
+    int64_t seconds = value != NULL ? curl_getdate(value, NULL) : -1;
+
+    return seconds >= 0 && seconds < INT64_MAX / 1000 ? seconds * 1000 : -1;
+}
+
 static void read_head(struct http_transfer *t)
 {
     struct http_head *head = &t->result.head;
-    const char *id = header(t, "x-line-request-id");
     long status = 0;
 
     (void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
     head->status = (int)status;
     head->content_length = header_number(t, "content-length");
     head->retry_after_s = header_number(t, "retry-after");
-    if (!str_copy(head->request_id, sizeof(head->request_id),
-                  id != NULL ? id : ""))
-        head->request_id[0] = '\0';
+    head->date_ms = header_date(t);
+    copy_header(t, "x-line-request-id", head->request_id,
+                sizeof(head->request_id));
+    copy_header(t, "content-type", head->content_type,
+                sizeof(head->content_type));
 }
 
 /* Called for each line of the head, of 1xx heads before it and of trailers

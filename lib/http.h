@@ -48,7 +48,9 @@ struct http_head {
     int status;             /* 100..599; 1xx are not reported */
     int64_t content_length; /* bytes, or -1 */
     int64_t retry_after_s;  /* Retry-After in seconds (delta form), or -1 */
+    int64_t date_ms;        /* Date: the server's clock, or -1 */
     char request_id[64];    /* x-line-request-id, or "" */
+    char content_type[64];  /* or "" */
 };
 
 enum http_body_answer {

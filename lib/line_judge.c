@@ -36,6 +36,7 @@ static void fill_outcome(const struct http_result *result,
         .http_status = result->head.status,
         .body_bytes = result->body_bytes,
         .elapsed_ms = result->elapsed_ms,
+        .date_ms = result->head.status != 0 ? result->head.date_ms : -1,
     };
     if (result->head.retry_after_s > 0)
         outcome->retry_after_ms =

@@ -31,6 +31,7 @@ struct line_outcome {
     int http_status;        /* 0 without an answer */
     int64_t body_bytes;
     int64_t elapsed_ms;  /* all of the call, waiting included */
+    int64_t date_ms;     /* LINE's clock when it answered; -1: not told */
     char request_id[64]; /* LINE's, for its support; "" if none */
     char detail[96];     /* words for people about a failure, or "" */
 };

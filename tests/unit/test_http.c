@@ -56,6 +56,7 @@ static void test_whole_body(void **state)
     assert_true(f.head.content_length == 300000);
     assert_true(f.head.retry_after_s == 7);
     assert_string_equal(f.head.request_id, "6b1c8f6e-2f40-4a39-9a4e-0c8f5d");
+    assert_in_range(f.head.date_ms, wall_ms() - 60000, wall_ms());
     assert_memory_equal(&f.head, &f.result.head, sizeof(f.head));
     assert_true(f.result.elapsed_ms >= 0);
 }
