@@ -11,7 +11,7 @@ static const struct command {
     const char *summary;
 } commands[] = {
     {"serve", cmd_serve, "answer webhooks: FastCGI on descriptor 0, or CGI"},
-    {"check", cmd_check, "check the settings and say what is wrong"},
+    {"check", cmd_check, "find out whether everything works"},
     {"convert", cmd_convert, "turn picture files into PNG, as the worker does"},
     {"version", cmd_version, "print the version"},
 };

@@ -248,7 +248,7 @@ enum status config_list(struct buf *out)
         "the values\n"
         "# it may have and its name in the environment, which wins over this "
         "file.\n"
-        "# 'darkroom check --config FILE' tells what is wrong and what is in "
+        "# 'darkroom check --settings' tells what is wrong and what is in "
         "force.\n"
         "#\n"
         "# A section [channel NAME] for each bot; its webhook URL ends in "

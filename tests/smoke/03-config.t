@@ -27,14 +27,14 @@ access_token = hush2
 failure_text = 抱歉
 END
 
-clean check --config "$conf"
+clean check --settings --config "$conf"
 is "a good file is good" $status 0
 like "a value of the file is shown with its line" "$said" \
     "public_url = https://bot.example.com *# $conf:2"
 like "a default as such" "$said" 'acceptors = 4 *# default'
 like "and that a secret is set" "$said" 'secret = \(set\) *# .*:5'
 ok "no secret is shown" [ "${said/hush/}" = "$said" ]
-clean check --config "$conf" --json
+clean check --settings --config "$conf" --json
 is "the same for programs" "$(jq -r '.ok, (.settings[] |
     select(.section == "channel shop" and .source == "file") |
     "\(.key) \(.set) \(.value) \(.line)")' <<<"$said")" "true
@@ -44,7 +44,7 @@ failure_text null 抱歉 7"
 ok "no secret there either" [ "${said/hush/}" = "$said" ]
 
 said=$(env -i DARKROOM_CONFIG="$conf" DARKROOM_SERVER_ACCEPTORS=9 \
-    "$BUILD/darkroom" check 2>&1)
+    "$BUILD/darkroom" check --settings 2>&1)
 like "the environment names the file, and wins" "$said" \
     'acceptors = 9 *# DARKROOM_SERVER_ACCEPTORS'
 
@@ -55,12 +55,12 @@ like "and says where and what was meant" "$said" \
     "$conf:2: .*'publicurl'; did you mean public_url"
 like "and all that is wrong at once" "$said" "channel shop: no secret"
 like "also what does not fit together" "$said" "$conf:5: late: "
-clean check --config "$conf"
+clean check --settings --config "$conf"
 is "check says the same" $status 78
-clean check --config "$conf" --json
+clean check --settings --config "$conf" --json
 is "and for programs" "$(jq -c '[.ok, (.errors | length)]' <<<"$said")" \
     '[false,4]'
-clean check --config /nonexistent
+clean check --settings --config /nonexistent
 is "a file that is not there is an error" $status 78
 clean check --confg x
 is "so is a wrong option" $status 64
@@ -78,7 +78,7 @@ sed -n 's/^#\([a-z_]* = .\)/\1/; /^#/!p' $example |
     sed "s|^\[server\]|&\npublic_url = https://a.example|
         s|^\[channel default\]|&\nsecret = s\naccess_token = t|
         s|^state_dir = .*|state_dir = $stack_dir/state|" >"$conf"
-clean check --config "$conf"
+clean check --settings --config "$conf"
 is "and they can be set to what it says" $status 0
 is "every one with a default" "$(grep -c "# $conf:" <<<"$said")" \
     "$(grep -c ' = ' "$conf")"

@@ -1,0 +1,151 @@
+/*
+ * operate.c: see operate.h.
+ */
+#include "operate.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "log.h"
+
+#define WHY_BYTES (CONFIG_VALUE_MAX + 256)
+
+int operate_usage_error(const char *command, const char *format, ...)
+{
+    va_list args;
+
+    (void)fprintf(stderr, "darkroom %s: ", command);
+    va_start(args, format);
+    (void)vfprintf(stderr, format, args);
+    va_end(args);
+    (void)fprintf(stderr, "\n'darkroom %s --help' says more.\n", command);
+    return EXIT_USAGE;
+}
+
+int operate_bad_option(const char *command, int option, const char *word)
+{
+    if (option == ':')
+        return operate_usage_error(command, "'%s' needs a value", word);
+    return operate_usage_error(
+        command, "'%s' is no option of %s, or takes no value", word, command);
+}
+
+/* ---- settings and user */
+
+/* Root without a state directory, or with one of its own, stays root. */
+static bool become_owner(const struct config *config, const char *command)
+{
+    struct stat st;
+    const struct passwd *owner;
+
+    if (geteuid() != 0 || stat(config->state_dir, &st) < 0 || st.st_uid == 0)
+        return true;
+    owner = getpwuid(st.st_uid);
+    if ((owner != NULL ? initgroups(owner->pw_name, owner->pw_gid)
+                       : setgroups(0, NULL)) == 0 &&
+        setgid(owner != NULL ? owner->pw_gid : st.st_gid) == 0 &&
+        setuid(st.st_uid) == 0)
+        return true;
+    (void)fprintf(stderr, "darkroom %s: cannot become the owner of '%s': %s\n",
+                  command, config->state_dir, strerror(errno));
+    return false;
+}
+
+int operate_load(struct config *config, const char *command, const char *path)
+{
+    struct buf errors;
+    enum status status;
+
+    log_set_level(LOG_LEVEL_ERROR);
+    buf_init(&errors, CONFIG_ERRORS_MAX_BYTES);
+    status = config_load(config, path, environ, &errors);
+    if (errors.len > 0)
+        (void)fputs(buf_str(&errors), stderr);
+    if (status != STATUS_OK)
+        (void)fprintf(stderr,
+                      "darkroom %s: the settings are wrong; 'darkroom check "
+                      "--list-settings' lists them\n",
+                      command);
+    buf_release(&errors);
+    return status == STATUS_OK && become_owner(config, command) ? EXIT_OK
+                                                                : EXIT_CONFIG;
+}
+
+int operate_open_queue(const struct config *config, const char *command,
+                       struct queue **queue)
+{
+    const char *path = strchr(config->queue_url, ':');
+    char why[WHY_BYTES] = "";
+    enum status status;
+
+    if (path == NULL || access(path + 1, R_OK | W_OK) < 0) {
+        (void)fprintf(stderr, "darkroom %s: no queue at '%s': %s\n", command,
+                      config->queue_url, strerror(errno));
+        return EXIT_IO;
+    }
+    status = queue_open(queue, config->queue_url, why, sizeof(why));
+    if (status == STATUS_OK)
+        return EXIT_OK;
+    (void)fprintf(stderr, "darkroom %s: %s\n", command, why);
+    return EXIT_IO;
+}
+
+const struct config_channel *operate_channel(const struct config *config,
+                                             const char *command,
+                                             const char *name)
+{
+    const struct config_channel *channel =
+        config_channel(config, name != NULL ? name : "");
+
+    if (channel != NULL)
+        return channel;
+    if (name != NULL)
+        (void)fprintf(stderr, "darkroom %s: there is no channel '%s'; ",
+                      command, name);
+    else
+        (void)fprintf(stderr, "darkroom %s: which channel? --channel NAME; ",
+                      command);
+    (void)fputs("there are:", stderr);
+    for (size_t i = 0; i < config->channel_count; i++)
+        (void)fprintf(stderr, " %s", config->channels[i].name);
+    (void)fputs("\n", stderr);
+    return NULL;
+}
+
+/* ---- times */
+
+void operate_time(int64_t wall_ms, char out[OPERATE_TIME_SIZE])
+{
+    time_t seconds = (time_t)(wall_ms / 1000);
+    struct tm tm = {0};
+
+    (void)gmtime_r(&seconds, &tm);
+    (void)strftime(out, OPERATE_TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm);
+}
+
+bool operate_parse_age(const char *text, int64_t *ms)
+{
+    static const struct {
+        char unit;
+        int64_t ms;
+    } units[] = {{'s', 1000}, {'m', 60000}, {'h', 3600000}, {'d', 86400000}};
+    size_t len = strlen(text);
+    char digits[8];
+    int64_t number;
+
+    if (len < 2 || !str_copy_n(digits, sizeof(digits), text, len - 1) ||
+        !str_to_int64(digits, 0, 999999, &number))
+        return false;
+    for (size_t i = 0; i < ARRAY_COUNT(units); i++) {
+        if (text[len - 1] != units[i].unit)
+            continue;
+        *ms = number * units[i].ms;
+        return true;
+    }
+    return false;
+}

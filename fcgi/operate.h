@@ -1,0 +1,46 @@
+/*
+ * operate.h: what the subcommands for those who operate darkroom share: the
+ * settings, the user they work as, the queue, the channel that is meant.
+ *
+ * All print what is wrong to standard error, after "darkroom COMMAND: ".
+ */
+#ifndef DARKROOM_OPERATE_H
+#define DARKROOM_OPERATE_H
+
+#include "config.h"
+#include "queue.h"
+
+/*
+ * Loads the settings and, if root asks, becomes the owner of the state
+ * directory: so what is found out is true for the workers, and no file is made
+ * that they could not write. EXIT_OK or EXIT_CONFIG; config_release() is due
+ * either way. `path` NULL: the file that DARKROOM_CONFIG names, if any.
+ */
+int operate_load(struct config *config, const char *command, const char *path);
+
+/* Opens the queue; EXIT_IO if there is none: it is not made. */
+int operate_open_queue(const struct config *config, const char *command,
+                       struct queue **queue);
+
+/* The channel of that name; NULL: the only one, or "default". NULL if there is
+ * none such, which is said. */
+const struct config_channel *operate_channel(const struct config *config,
+                                             const char *command,
+                                             const char *name);
+
+/* "darkroom COMMAND: words" and where help is; EXIT_USAGE. */
+PRINTF_LIKE(2, 3)
+int operate_usage_error(const char *command, const char *format, ...);
+
+/* What getopt_long() with opterr = 0 and an option string that begins with ':'
+ * has stumbled on: `option` is its answer, `word` the argument. EXIT_USAGE. */
+int operate_bad_option(const char *command, int option, const char *word);
+
+/* 2026-11-22T10:00:00Z, of wall clock milliseconds. */
+#define OPERATE_TIME_SIZE 24
+void operate_time(int64_t wall_ms, char out[OPERATE_TIME_SIZE]);
+
+/* "90s", "15m", "12h", "30d" in milliseconds; false for anything else. */
+bool operate_parse_age(const char *text, int64_t *ms);
+
+#endif

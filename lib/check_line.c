@@ -1,0 +1,279 @@
+/*
+ * check_line.c: what LINE says of a channel: token, bot, webhook and its test,
+ * quota. One call at a time; a token that is refused makes the rest pointless.
+ */
+#include "check_parts.h"
+
+struct asking {
+    struct check *check;
+    struct line_outcome outcome;
+};
+
+static void on_done(void *arg, const struct line_outcome *outcome)
+{
+    struct asking *asking = arg;
+
+    asking->outcome = *outcome;
+    loop_stop(asking->check->loop);
+}
+
+static struct line_query query_for(struct asking *asking,
+                                   const struct config_channel *channel)
+{
+    return (struct line_query){
+        .channel = channel,
+        .timeout_ms = check_time_ms(asking->check),
+        .arg = asking,
+        .on_done = on_done,
+    };
+}
+
+/* After a call was started with `status`. */
+static enum status await(struct asking *asking, enum status status)
+{
+    if (status == STATUS_OK)
+        status = loop_run(asking->check->loop);
+    if (status != STATUS_OK)
+        asking->outcome = (struct line_outcome){.status = status};
+    return asking->outcome.status;
+}
+
+/* ---- failures that any of the calls may have */
+
+static const char *advice_for(const struct asking *asking,
+                              const struct config_channel *channel)
+{
+    switch (asking->outcome.status) {
+    case STATUS_UNAUTHORIZED:
+        return channel->access_token[0] != '\0'
+                   ? "issue a channel access token in LINE's console "
+                     "(Messaging "
+                     "API), put it into the settings, reload the workers"
+                   : "channel_id and secret must be those of Basic settings in "
+                     "LINE's console";
+    case STATUS_NETWORK:
+    case STATUS_TIMEOUT:
+        return "this machine must reach LINE by https: look at DNS, firewall, "
+               "https_proxy, and https://api.line-status.info/";
+    default:
+        return "try again later; https://api.line-status.info/ tells of "
+               "outages";
+    }
+}
+
+static void tell_failure(struct asking *asking, const char *name,
+                         const struct config_channel *channel)
+{
+    const struct line_outcome *outcome = &asking->outcome;
+
+    check_fail(asking->check, name, channel, advice_for(asking, channel),
+               "%s%s%s", status_text(outcome->status),
+               outcome->detail[0] != '\0' ? ": " : "", outcome->detail);
+}
+
+/* ---- the clock */
+
+/* An answer's Date is the only other clock here. */
+static void compare_clocks(struct asking *asking)
+{
+    struct check *check = asking->check;
+    int64_t off_ms = wall_ms() - asking->outcome.date_ms;
+
+    if (check->clock_told || asking->outcome.http_status == 0 ||
+        asking->outcome.date_ms < 0)
+        return;
+    check->clock_told = true;
+    if (off_ms > -CHECK_CLOCK_MS && off_ms < CHECK_CLOCK_MS)
+        check_pass(check, "clock", NULL, "agrees with LINE's");
+    else
+        check_fail(check, "clock", NULL,
+                   "switch time synchronisation on: timedatectl set-ntp true",
+                   "this machine's clock is %lld s %s LINE's",
+                   (long long)(off_ms < 0 ? -off_ms : off_ms) / 1000,
+                   off_ms < 0 ? "behind" : "ahead of");
+}
+
+/* ---- token and bot */
+
+static bool ask_bot(struct check *check, size_t index)
+{
+    const struct config_channel *channel = &check->config->channels[index];
+    struct asking asking = {.check = check};
+    struct line_query query = query_for(&asking, channel);
+    struct line_bot bot = {0};
+    struct line_call *call;
+    enum status status =
+        await(&asking, line_bot_info(check->line, &query, &bot, &call));
+
+    compare_clocks(&asking);
+    if (status != STATUS_OK) {
+        tell_failure(&asking, "token", channel);
+        return false;
+    }
+    (void)str_copy(check->user_ids[index], sizeof(check->user_ids[index]),
+                   bot.user_id);
+    check_pass(check, "token", channel, "valid; bot %s %s, destination %s%s",
+               bot.display_name, bot.basic_id, bot.user_id,
+               bot.chat_is_on ? "; people answer in its chats, too" : "");
+    return true;
+}
+
+void check_bots_differ(struct check *check)
+{
+    const struct config *config = check->config;
+
+    for (size_t i = 0; i < config->channel_count; i++) {
+        for (size_t j = i + 1; j < config->channel_count; j++) {
+            if (check->user_ids[i][0] == '\0' ||
+                !str_eq(check->user_ids[i], check->user_ids[j]))
+                continue;
+            check_fail(check, "bot", &config->channels[j],
+                       "one bot is one channel: take one of them out, or give "
+                       "it its own token",
+                       "channels %s and %s are the same bot (%s)",
+                       config->channels[i].name, config->channels[j].name,
+                       check->user_ids[i]);
+        }
+    }
+}
+
+/* ---- webhook */
+
+static bool is_our_url(const struct config *config,
+                       const struct config_channel *channel, const char *url)
+{
+    char wanted[LINE_WEBHOOK_MAX + CHANNEL_NAME_MAX + CONFIG_VALUE_MAX];
+
+    check_webhook_url(config, channel, wanted, sizeof(wanted));
+    if (str_eq(url, wanted))
+        return true;
+    (void)snprintf(wanted, sizeof(wanted), "%s/webhook/%s", config->public_url,
+                   channel->name);
+    return str_eq(url, wanted);
+}
+
+/* True if LINE calls us. */
+static bool ask_webhook(struct check *check,
+                        const struct config_channel *channel)
+{
+    struct asking asking = {.check = check};
+    struct line_query query = query_for(&asking, channel);
+    struct line_webhook webhook = {0};
+    char wanted[CHECK_PATH_BYTES], advice[128];
+    struct line_call *call;
+    enum status status =
+        await(&asking, line_webhook_get(check->line, &query, &webhook, &call));
+
+    check_webhook_url(check->config, channel, wanted, sizeof(wanted));
+    (void)snprintf(advice, sizeof(advice), "darkroom webhook set --channel %s",
+                   channel->name);
+    if (status == STATUS_NOT_FOUND)
+        check_fail(check, "webhook", channel, advice,
+                   "LINE has no webhook URL; it should be %s", wanted);
+    else if (status != STATUS_OK)
+        tell_failure(&asking, "webhook", channel);
+    else if (!is_our_url(check->config, channel, webhook.url))
+        check_fail(check, "webhook", channel, advice,
+                   "LINE calls %s and not %s", webhook.url, wanted);
+    else if (!webhook.active)
+        check_fail(check, "webhook", channel,
+                   "switch 'Use webhook' on in LINE's console (Messaging API); "
+                   "no program can",
+                   "LINE knows %s but does not use it", webhook.url);
+    else
+        check_pass(check, "webhook", channel, "LINE calls %s", webhook.url);
+    return status == STATUS_OK &&
+           is_our_url(check->config, channel, webhook.url);
+}
+
+static const char *test_advice(const struct line_webhook_result *result)
+{
+    switch (result->http_status) {
+    case 401:
+        return "the channel secret is not LINE's: copy it from Basic settings "
+               "in LINE's console, then reload the workers";
+    case 404:
+        return "no such channel in the running workers, or nginx sends the "
+               "path elsewhere";
+    case 502:
+    case 504:
+        return "nginx does not reach the workers: are they running, is their "
+               "socket the one of fastcgi_pass?";
+    case 503:
+        return "the workers refuse: disk full or queue stuck, see their log";
+    default:
+        break;
+    }
+    if (str_eq(result->reason, "REQUEST_TIMEOUT"))
+        return "LINE waits 2 s: look at the log of the workers";
+    return "LINE must reach this address from outside: DNS, firewall, port "
+           "443, and a certificate with its complete chain";
+}
+
+static void ask_test(struct check *check, const struct config_channel *channel)
+{
+    struct asking asking = {.check = check};
+    struct line_query query = query_for(&asking, channel);
+    struct line_webhook_result result = {0};
+    struct line_call *call;
+    enum status status = await(
+        &asking, line_webhook_test(check->line, &query, NULL, &result, &call));
+
+    if (status == STATUS_RATE_LIMITED)
+        check_skip(check, "webhook test", channel,
+                   "LINE tests 60 times an hour, no more");
+    else if (status != STATUS_OK)
+        tell_failure(&asking, "webhook test", channel);
+    else if (result.success)
+        check_pass(check, "webhook test", channel,
+                   "LINE called it and got 200");
+    else
+        check_fail(check, "webhook test", channel, test_advice(&result),
+                   "LINE called it: %s, HTTP %lld, %s", result.reason,
+                   (long long)result.http_status, result.detail);
+}
+
+/* ---- quota */
+
+static void ask_quota(struct check *check, const struct config_channel *channel)
+{
+    struct asking asking = {.check = check};
+    struct line_query query = query_for(&asking, channel);
+    struct line_quota quota = {0};
+    struct line_call *call;
+    enum status status =
+        await(&asking, line_quota_get(check->line, &query, &quota, &call));
+
+    if (status != STATUS_OK)
+        tell_failure(&asking, "quota", channel);
+    else if (!quota.limited)
+        check_pass(check, "quota", channel, "%lld pushed, no limit",
+                   (long long)quota.used);
+    else if (quota.used < quota.value)
+        check_pass(check, "quota", channel, "%lld of %lld pushed this month",
+                   (long long)quota.used, (long long)quota.value);
+    else
+        check_fail(check, "quota", channel,
+                   "late pictures are lost until next month, or with a larger "
+                   "plan (LINE Official Account Manager)",
+                   "all %lld pushes of this month are used",
+                   (long long)quota.value);
+}
+
+void check_channel_at_line(struct check *check, size_t index)
+{
+    const struct config_channel *channel = &check->config->channels[index];
+
+    if (check_time_ms(check) == 0) {
+        check_skip(check, "line", channel, "no time left");
+        return;
+    }
+    if (!ask_bot(check, index))
+        return;
+    if (ask_webhook(check, channel))
+        ask_test(check, channel);
+    else
+        check_skip(check, "webhook test", channel, "it would not come here");
+    if (channel->push == 1)
+        ask_quota(check, channel);
+}
