@@ -176,13 +176,35 @@ enum status queue_get(struct queue *queue, int64_t id, struct job *job)
     return queue->ops->get(queue, id, job);
 }
 
-enum status queue_recent(struct queue *queue, struct job *jobs, size_t max,
-                         size_t *count)
+enum status queue_list(struct queue *queue, const struct queue_filter *filter,
+                       struct job *jobs, size_t max, size_t *count)
 {
     *count = 0;
     if (max == 0)
         return STATUS_OK;
-    return queue->ops->recent(queue, jobs, max, count);
+    return queue->ops->list(queue, filter, jobs, max, count);
+}
+
+enum status queue_recent(struct queue *queue, struct job *jobs, size_t max,
+                         size_t *count)
+{
+    struct queue_filter pictures = QUEUE_FILTER_ALL;
+
+    pictures.pictures_only = true;
+    return queue_list(queue, &pictures, jobs, max, count);
+}
+
+enum status queue_requeue(struct queue *queue, int64_t id, int64_t now_ms)
+{
+    return queue->ops->requeue(queue, id, now_ms);
+}
+
+enum status queue_drop(struct queue *queue, int64_t id, const char *reason,
+                       int64_t now_ms)
+{
+    if (strnlen(reason, JOB_REASON_MAX + 1) > JOB_REASON_MAX)
+        return STATUS_BUG;
+    return queue->ops->drop(queue, id, reason, now_ms);
 }
 
 enum status queue_stats(struct queue *queue, struct queue_stats *stats)

@@ -97,6 +97,21 @@ enum queue_body_end {
     QUEUE_BODY_DROP,  /* given up: a row without its bytes stays for a while */
 };
 
+/* Which jobs a list is of; all that it says must be so. */
+struct queue_filter {
+    int state;              /* enum job_state; -1: any */
+    int outcome;            /* enum job_outcome; -1: any */
+    const char *channel;    /* "": any */
+    const char *message_id; /* "": any */
+    int64_t since_ms;       /* received_ms, at least */
+    int64_t before_id;      /* an id below it: the next page of a list */
+    bool pictures_only;     /* no UNSEND jobs */
+};
+#define QUEUE_FILTER_ALL                                                       \
+    {                                                                          \
+        -1, -1, "", "", INT64_MIN, INT64_MAX, false                            \
+    }
+
 struct queue_ops {
     const char *scheme; /* "sqlite" */
     enum status (*open)(struct queue **out, const char *path);
@@ -115,8 +130,11 @@ struct queue_ops {
     enum status (*reap)(struct queue *queue, int64_t now_ms, size_t *count);
     enum status (*next_due)(struct queue *queue, int64_t *due_ms);
     enum status (*get)(struct queue *queue, int64_t id, struct job *job);
-    enum status (*recent)(struct queue *queue, struct job *jobs, size_t max,
-                          size_t *count);
+    enum status (*list)(struct queue *queue, const struct queue_filter *filter,
+                        struct job *jobs, size_t max, size_t *count);
+    enum status (*requeue)(struct queue *queue, int64_t id, int64_t now_ms);
+    enum status (*drop)(struct queue *queue, int64_t id, const char *reason,
+                        int64_t now_ms);
     enum status (*stats)(struct queue *queue, struct queue_stats *stats);
     enum status (*purge)(struct queue *queue, int64_t before_ms, size_t max,
                          size_t *count);
@@ -206,10 +224,30 @@ enum status queue_next_due(struct queue *queue, int64_t *due_ms) MUST_CHECK;
 enum status queue_get(struct queue *queue, int64_t id,
                       struct job *job) MUST_CHECK;
 
-/* The pictures that came last, latest first, in any state; no UNSEND jobs. A
- * damaged row is left out. Also outside a transaction. */
+/* Up to `max` jobs, latest id first. A damaged row is left out: only a list of
+ * none is the last page. Costs a look at each row above the last one that is
+ * found, but at the message's rows alone with a message_id. Also outside a
+ * transaction. */
+enum status queue_list(struct queue *queue, const struct queue_filter *filter,
+                       struct job *jobs, size_t max, size_t *count) MUST_CHECK;
+
+/* The pictures that came last, in any state. Also outside a transaction. */
 enum status queue_recent(struct queue *queue, struct job *jobs, size_t max,
                          size_t *count) MUST_CHECK;
+
+/*
+ * A DEAD job is to be tried once more: READY and due now, as if it had come now
+ * but without a reply token, so that it can only be pushed. A push that was
+ * begun goes on with its key (LINE takes it once, line-platform 4.2), all else
+ * begins with fetching. NOT_FOUND: there is no DEAD job of this id.
+ */
+enum status queue_requeue(struct queue *queue, int64_t id,
+                          int64_t now_ms) MUST_CHECK;
+
+/* Ends an unfinished job: DEAD, for `reason`. Who has leased it learns that by
+ * LEASE_LOST, perhaps after its answer. NOT_FOUND: no such unfinished job. */
+enum status queue_drop(struct queue *queue, int64_t id, const char *reason,
+                       int64_t now_ms) MUST_CHECK;
 
 /* Also outside a transaction. */
 enum status queue_stats(struct queue *queue,

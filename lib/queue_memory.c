@@ -632,19 +632,84 @@ static enum status memory_get(struct queue *queue, int64_t id, struct job *job)
     return STATUS_OK;
 }
 
+static bool is_of_filter(const struct job *job,
+                         const struct queue_filter *filter)
+{
+    return job->id != 0 && job->id < filter->before_id &&
+           job->received_ms >= filter->since_ms &&
+           (filter->state < 0 || (int)job->state == filter->state) &&
+           (filter->outcome < 0 || (int)job->outcome == filter->outcome) &&
+           (filter->channel[0] == '\0' ||
+            str_eq(job->channel, filter->channel)) &&
+           (filter->message_id[0] == '\0' ||
+            str_eq(job->message_id, filter->message_id)) &&
+           !(filter->pictures_only && job->kind == JOB_UNSEND);
+}
+
 /* Rows are in the order of their ids. */
-static enum status memory_recent(struct queue *queue, struct job *jobs,
-                                 size_t max, size_t *count)
+static enum status memory_list(struct queue *queue,
+                               const struct queue_filter *filter,
+                               struct job *jobs, size_t max, size_t *count)
 {
     struct memory_queue *mem = memory_of(queue);
 
     for (size_t i = mem->row_count; i > 0 && *count < max; i--) {
         const struct job *row = &mem->rows[i - 1].job;
 
-        if (row->id != 0 && row->kind != JOB_UNSEND)
+        if (is_of_filter(row, filter))
             jobs[(*count)++] = *row;
     }
     return STATUS_OK;
+}
+
+/* ---- by hand */
+
+static enum status memory_requeue(struct queue *queue, int64_t id,
+                                  int64_t now_ms)
+{
+    struct memory_queue *mem = memory_of(queue);
+    struct memory_row *row = id > 0 ? find_id(mem, id) : NULL;
+    enum status status;
+
+    if (!mem->in_transaction)
+        return STATUS_BUG;
+    if (row == NULL || row->job.state != JOB_DEAD)
+        return STATUS_NOT_FOUND;
+    status = remember(mem, (size_t)(row - mem->rows));
+    if (status != STATUS_OK)
+        return status;
+    row->job.state = JOB_READY;
+    row->job.stage =
+        row->job.push_key[0] != '\0' ? JOB_STAGE_PUSH : JOB_STAGE_FETCH;
+    row->job.outcome = JOB_OUTCOME_NONE;
+    row->job.attempts = 0;
+    row->job.due_ms = now_ms;
+    row->job.received_ms = now_ms;
+    row->job.reply_in_doubt = false;
+    row->job.token_spent = true;
+    return STATUS_OK;
+}
+
+static enum status memory_drop(struct queue *queue, int64_t id,
+                               const char *reason, int64_t now_ms)
+{
+    struct memory_queue *mem = memory_of(queue);
+    struct memory_row *row = id > 0 ? find_id(mem, id) : NULL;
+    enum status status;
+
+    if (!mem->in_transaction)
+        return STATUS_BUG;
+    if (row == NULL || !is_unfinished(&row->job))
+        return STATUS_NOT_FOUND;
+    status = remember(mem, (size_t)(row - mem->rows));
+    if (status != STATUS_OK)
+        return status;
+    row->job.state = JOB_DEAD;
+    row->job.outcome = JOB_OUTCOME_DEAD;
+    row->job.due_ms = now_ms;
+    (void)str_copy(row->job.reason, sizeof(row->job.reason), reason);
+    row->messages = NULL;
+    return wake_set(mem, &row->job, now_ms);
 }
 
 static enum status memory_stats(struct queue *queue, struct queue_stats *stats)
@@ -682,7 +747,9 @@ const struct queue_ops queue_memory_ops = {
     .reap = memory_reap,
     .next_due = memory_next_due,
     .get = memory_get,
-    .recent = memory_recent,
+    .list = memory_list,
+    .requeue = memory_requeue,
+    .drop = memory_drop,
     .stats = memory_stats,
     .purge = memory_purge,
     .body_put = memory_body_put,

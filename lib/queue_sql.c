@@ -153,6 +153,11 @@ const char *const queue_sql_migrations[QUEUE_SQL_VERSION] = {
 /* As the parameters of an UPDATE name the job. */
 #define IS_HELD "id = ?31 AND state = 1 AND owner = ?30"
 
+#define IS_OF_FILTER                                                           \
+    "id < ?1 AND received_ms >= ?2 AND (?3 < 0 OR state = ?3) "                \
+    "AND (?4 < 0 OR outcome = ?4) AND (?5 = '' OR channel = ?5) "              \
+    "AND (?7 = 0 OR kind <> 3) "
+
 const char *const queue_sql_statements[SQL__COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
@@ -240,9 +245,20 @@ const char *const queue_sql_statements[SQL__COUNT] = {
         "WHERE state = 1 AND owner = ?1",
     [SQL_NEXT_DUE] = "SELECT min(due_ms) FROM job WHERE state < 2",
     [SQL_GET] = "SELECT " JOB " FROM job WHERE id = ?1",
-    [SQL_RECENT] = "SELECT " JOB
-                   " FROM job WHERE kind <> 3 "
-                   "ORDER BY id DESC LIMIT ?1",
+    [SQL_LIST] = "SELECT " JOB " FROM job WHERE " IS_OF_FILTER
+                 "ORDER BY id DESC LIMIT ?6",
+    [SQL_LIST_MESSAGE] =
+        "SELECT " JOB " FROM job WHERE message_id = ?8 AND " IS_OF_FILTER
+        "ORDER BY id DESC LIMIT ?6",
+    [SQL_REQUEUE] =
+        "UPDATE job SET state = 0, outcome = 0, attempts = 0, due_ms = ?2, "
+        "received_ms = ?2, reply_in_doubt = 0, token_spent = 1, "
+        "stage = CASE WHEN push_key <> '' THEN 2 ELSE 0 END "
+        "WHERE id = ?1 AND state = 3",
+    [SQL_DROP] =
+        "UPDATE job SET state = 3, owner = NULL, messages = NULL, "
+        "outcome = ?2, reason = ?3, due_ms = ?4 "
+        "WHERE id = ?1 AND state < 2 RETURNING set_id, channel",
     [SQL_TALLY] = "SELECT state, jobs FROM tally",
     [SQL_OLDEST] = "SELECT min(received_ms) FROM job WHERE state < 2",
     [SQL_PURGE] =

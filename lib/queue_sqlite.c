@@ -517,21 +517,6 @@ static enum status sqlite_get(struct queue *queue, int64_t id, struct job *job)
     return status;
 }
 
-static enum status sqlite_recent(struct queue *queue, struct job *jobs,
-                                 size_t max, size_t *count)
-{
-    struct sqlite_queue *q = sqlite_of(queue);
-    enum status status;
-    int64_t id;
-
-    queue_db_int(q->db, SQL_RECENT, 1, (int64_t)max);
-    while ((status = queue_db_step(q->db, SQL_RECENT)) == STATUS_AGAIN) {
-        if (sqlite_read_job(q->db, SQL_RECENT, &jobs[*count], &id) == STATUS_OK)
-            (*count)++;
-    }
-    return status;
-}
-
 static enum status sqlite_stats(struct queue *queue, struct queue_stats *stats)
 {
     struct sqlite_queue *q = sqlite_of(queue);
@@ -570,7 +555,9 @@ const struct queue_ops queue_sqlite_ops = {
     .reap = sqlite_reap,
     .next_due = sqlite_next_due,
     .get = sqlite_get,
-    .recent = sqlite_recent,
+    .list = sqlite_list,
+    .requeue = sqlite_requeue,
+    .drop = sqlite_drop,
     .stats = sqlite_stats,
     .purge = sqlite_purge,
     .body_put = sqlite_body_put,

@@ -6,6 +6,7 @@
  *   queue_sqlite_message.c  what a job does to others: unsend, image sets, the
  *                           budget of pushes
  *   queue_sqlite_forward.c  webhook bodies
+ *   queue_sqlite_hand.c     what people ask for: lists, requeue, drop
  */
 #ifndef DARKROOM_QUEUE_SQLITE_H
 #define DARKROOM_QUEUE_SQLITE_H
@@ -70,6 +71,14 @@ enum status sqlite_look_before(struct sqlite_queue *q, const struct job *job,
 enum status sqlite_follow_up(struct sqlite_queue *q, const struct job *job,
                              const struct sqlite_before *before,
                              int64_t now_ms) MUST_CHECK;
+
+/* ---- queue_sqlite_hand.c */
+
+enum status sqlite_list(struct queue *queue, const struct queue_filter *filter,
+                        struct job *jobs, size_t max, size_t *count);
+enum status sqlite_requeue(struct queue *queue, int64_t id, int64_t now_ms);
+enum status sqlite_drop(struct queue *queue, int64_t id, const char *reason,
+                        int64_t now_ms);
 
 /* ---- queue_sqlite_forward.c */
 

@@ -564,6 +564,161 @@ static void who_lost_the_lease_does_not_count(void **state)
     assert_int_equal(push(queue, &held, "k2", 1, NOW), STATUS_OK);
 }
 
+/* ---- by hand */
+
+static struct job put_dead(struct queue *queue, const char *event,
+                           const char *push_key)
+{
+    struct job job = case_job(event, event);
+
+    assert_int_equal(case_put(queue, &job, NOW, LEASE), STATUS_OK);
+    job.state = JOB_DEAD;
+    job.stage = JOB_STAGE_REPLY;
+    job.outcome = JOB_OUTCOME_DEAD;
+    job.reply_in_doubt = true;
+    job.due_ms = NOW;
+    assert_true(str_copy(job.push_key, sizeof(job.push_key), push_key));
+    assert_int_equal(case_update(queue, &job), STATUS_OK);
+    return job;
+}
+
+static enum status requeue(struct queue *queue, int64_t id, int64_t now_ms)
+{
+    enum status status;
+
+    case_begin(queue);
+    status = queue_requeue(queue, id, now_ms);
+    case_commit(queue);
+    return status;
+}
+
+static enum status drop(struct queue *queue, int64_t id)
+{
+    enum status status;
+
+    case_begin(queue);
+    status = queue_drop(queue, id, "by hand", NOW + 7);
+    case_commit(queue);
+    return status;
+}
+
+static void a_list_is_of_what_its_filter_says(void **state)
+{
+    struct queue *queue = case_queue(state);
+    struct queue_filter filter = QUEUE_FILTER_ALL;
+    struct job ready = put_of_kind(queue, JOB_IMAGE, "a", "1", 0);
+    struct job unsend = put_of_kind(queue, JOB_UNSEND, "b", "9", 0);
+    struct job dead = put_dead(queue, "c", "");
+    struct job other = case_job("d", "1"), jobs[4];
+    size_t count;
+
+    assert_true(str_copy(other.channel, sizeof(other.channel), "other"));
+    other.received_ms = NOW + 5;
+    assert_int_equal(case_put(queue, &other, NOW, 0), STATUS_OK);
+#define ASSERT_LISTS(wanted, first)                                            \
+    assert_int_equal(queue_list(queue, &filter, jobs, 4, &count), STATUS_OK);  \
+    assert_int_equal(count, wanted);                                           \
+    assert_int_equal(jobs[0].id, (first).id);                                  \
+    filter = (struct queue_filter)QUEUE_FILTER_ALL
+    ASSERT_LISTS(4, other);
+    filter.before_id = other.id;
+    ASSERT_LISTS(3, dead);
+    filter.state = JOB_DEAD;
+    ASSERT_LISTS(1, dead);
+    filter.outcome = JOB_OUTCOME_DEAD;
+    ASSERT_LISTS(1, dead);
+    filter.channel = "other";
+    ASSERT_LISTS(1, other);
+    filter.message_id = "1";
+    ASSERT_LISTS(2, other);
+    filter.message_id = "1";
+    filter.before_id = other.id;
+    ASSERT_LISTS(1, ready);
+    filter.since_ms = NOW + 5;
+    ASSERT_LISTS(1, other);
+    filter.pictures_only = true;
+    filter.before_id = dead.id;
+    ASSERT_LISTS(1, ready);
+    filter.message_id = unsend.message_id;
+    ASSERT_LISTS(1, unsend);
+    filter.message_id = "none";
+    assert_int_equal(queue_list(queue, &filter, jobs, 4, &count), STATUS_OK);
+    assert_int_equal(count, 0);
+#undef ASSERT_LISTS
+}
+
+static void a_dead_job_can_be_tried_once_more(void **state)
+{
+    struct queue *queue = case_queue(state);
+    struct job dead = put_dead(queue, "a", ""), row, jobs[2];
+
+    assert_int_equal(requeue(queue, dead.id, NOW + 90000), STATUS_OK);
+    row = case_get(queue, dead.id);
+    assert_int_equal(row.state, JOB_READY);
+    assert_int_equal(row.stage, JOB_STAGE_FETCH);
+    assert_int_equal(row.outcome, JOB_OUTCOME_NONE);
+    assert_int_equal(row.attempts, 0);
+    assert_int_equal(row.received_ms, NOW + 90000);
+    assert_true(row.token_spent);
+    assert_false(row.reply_in_doubt);
+    assert_int_equal(requeue(queue, dead.id, NOW + 90000), STATUS_NOT_FOUND);
+    assert_int_equal(requeue(queue, dead.id + 1, NOW), STATUS_NOT_FOUND);
+    assert_int_equal(case_claim(queue, NOW + 89999, jobs, 2), 0);
+    assert_int_equal(case_claim(queue, NOW + 90000, jobs, 2), 1);
+    assert_int_equal(jobs[0].attempts, 1);
+}
+
+static void a_push_that_was_begun_goes_on(void **state)
+{
+    struct queue *queue = case_queue(state);
+    struct job dead = put_dead(queue, "a", "0b9f3c52"), row;
+
+    assert_int_equal(requeue(queue, dead.id, NOW), STATUS_OK);
+    row = case_get(queue, dead.id);
+    assert_int_equal(row.stage, JOB_STAGE_PUSH);
+    assert_string_equal(row.push_key, "0b9f3c52");
+}
+
+static void a_dropped_job_is_dead(void **state)
+{
+    struct queue *queue = case_queue(state);
+    struct job ready = put_of_kind(queue, JOB_IMAGE, "a", "1", 0);
+    struct job leased = put_of_kind(queue, JOB_IMAGE, "b", "2", LEASE);
+    struct job row;
+
+    assert_int_equal(drop(queue, ready.id), STATUS_OK);
+    assert_int_equal(drop(queue, leased.id), STATUS_OK);
+    row = case_get(queue, leased.id);
+    assert_int_equal(row.state, JOB_DEAD);
+    assert_int_equal(row.outcome, JOB_OUTCOME_DEAD);
+    assert_string_equal(row.reason, "by hand");
+    assert_int_equal(row.due_ms, NOW + 7);
+    leased.state = JOB_DONE;
+    assert_int_equal(case_update(queue, &leased), STATUS_LEASE_LOST);
+    assert_int_equal(drop(queue, ready.id), STATUS_NOT_FOUND);
+    assert_int_equal(drop(queue, leased.id + 1), STATUS_NOT_FOUND);
+}
+
+static void a_set_does_not_wait_for_a_dropped_member(void **state)
+{
+    struct queue *queue = case_queue(state);
+    struct job parked = case_job("a", "1"), missing = case_job("b", "2");
+
+    assert_true(str_copy(parked.set_id, sizeof(parked.set_id), "s"));
+    assert_true(str_copy(missing.set_id, sizeof(missing.set_id), "s"));
+    parked.set_index = 1;
+    missing.set_index = 2;
+    parked.set_total = missing.set_total = 2;
+    assert_int_equal(case_put(queue, &parked, NOW, LEASE), STATUS_OK);
+    assert_int_equal(case_put(queue, &missing, NOW, 0), STATUS_OK);
+    parked.state = JOB_READY;
+    parked.stage = JOB_STAGE_REPLY;
+    parked.due_ms = NOW + 10000;
+    assert_int_equal(case_update(queue, &parked), STATUS_OK);
+    assert_int_equal(drop(queue, missing.id), STATUS_OK);
+    assert_int_equal(case_get(queue, parked.id).due_ms, NOW + 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -594,6 +749,11 @@ int main(void)
         CASE_OVER_ALL(a_set_with_one_key_is_one_push),
         CASE_OVER_ALL(a_push_that_is_rolled_back_does_not_count),
         CASE_OVER_ALL(who_lost_the_lease_does_not_count),
+        CASE_OVER_ALL(a_list_is_of_what_its_filter_says),
+        CASE_OVER_ALL(a_dead_job_can_be_tried_once_more),
+        CASE_OVER_ALL(a_push_that_was_begun_goes_on),
+        CASE_OVER_ALL(a_dropped_job_is_dead),
+        CASE_OVER_ALL(a_set_does_not_wait_for_a_dropped_member),
     };
 
     return cmocka_run_group_tests_name("queue rules", tests, NULL, NULL);

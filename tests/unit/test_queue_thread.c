@@ -166,10 +166,10 @@ static enum status flaky_body_end(struct queue *queue, int64_t id,
     return queue_body_end(f->inner, id, end, due_ms, why);
 }
 
-static enum status flaky_recent(struct queue *queue, struct job *jobs,
-                                size_t max, size_t *count)
+static enum status flaky_list(struct queue *q, const struct queue_filter *f,
+                              struct job *jobs, size_t max, size_t *count)
 {
-    return queue_recent(flaky_of(queue)->inner, jobs, max, count);
+    return queue_list(flaky_of(q)->inner, f, jobs, max, count);
 }
 
 static enum status flaky_body_next_due(struct queue *queue, int64_t *due_ms)
@@ -188,7 +188,7 @@ static const struct queue_ops flaky_ops = {
     .update = flaky_update,
     .reap = flaky_reap,
     .next_due = flaky_next_due,
-    .recent = flaky_recent,
+    .list = flaky_list,
     .stats = flaky_stats,
     .purge = flaky_purge,
     .body_put = flaky_body_put,
