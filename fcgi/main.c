@@ -12,6 +12,7 @@ static const struct command {
 } commands[] = {
     {"serve", cmd_serve, "answer webhooks: FastCGI on descriptor 0, or CGI"},
     {"check", cmd_check, "find out whether everything works"},
+    {"jobs", cmd_jobs, "look at jobs, retry and drop them"},
     {"convert", cmd_convert, "turn picture files into PNG, as the worker does"},
     {"version", cmd_version, "print the version"},
 };

@@ -1,0 +1,502 @@
+/*
+ * cmd_jobs.c: `darkroom jobs`: looks at the queue and takes things in hand,
+ * beside the workers: every look is one short statement, every change one
+ * transaction that waits its turn at the gate like theirs.
+ */
+#include <getopt.h>
+#include <stdarg.h>
+#include <time.h>
+
+#include "commands.h"
+#include "jobs_print.h"
+#include "operate.h"
+
+static const char usage[] =
+    "usage: darkroom jobs list [FILTER...]      jobs, latest first\n"
+    "       darkroom jobs watch [FILTER...]     each change as it comes\n"
+    "       darkroom jobs show ID...            all about a job: its receipt\n"
+    "       darkroom jobs retry [--force] ID... a dead one once more\n"
+    "       darkroom jobs drop ID...            end an unfinished one: dead\n\n"
+    "ID is the message's id, as in the log (job=...), or the job's number.\n\n"
+    "  --state S        ready, leased, done, dead\n"
+    "  --outcome O      replied, pushed, failure_text, withdrawn, dead, "
+    "skipped,\n"
+    "                   removed\n"
+    "  --channel NAME   of one channel\n"
+    "  --since AGE      received no longer ago than 90s, 15m, 12h, 7d\n"
+    "  --limit N        at most so many (default 20)\n"
+    "  --reason TEXT    of a drop\n"
+    "  --force          retry also if a reply may have arrived: that may "
+    "double it\n"
+    "  --json           one object in each line\n"
+    "  --config FILE    the file; default is what DARKROOM_CONFIG names\n\n"
+    "The reply token of a dead job is over, so a retry is answered by a push; "
+    "its\n"
+    "channel must allow that (push = on), and it counts to the quota. Done "
+    "jobs "
+    "are\n"
+    "forgotten after a day, dead ones are kept.\n\n"
+    "Exit status: 0 done, 1 not all of it could be done, 64 wrong arguments,\n"
+    "74 the queue cannot be read, 78 the settings are wrong.\n";
+
+#define PAGE 64
+#define LIST_DEFAULT 20
+#define LIST_MAX 10000000
+#define WATCH_MAX 256 /* unfinished and latest jobs that are followed */
+#define WATCH_EVERY_MS 300
+
+struct jobs_command {
+    const char *path, *reason;
+    bool json, force;
+    int64_t limit;
+    struct queue_filter filter;
+    struct config config;
+    struct queue *queue;
+};
+
+/* ---- options */
+
+/* The place of `word` among names that a function gives; -1: none of them. */
+static int place_of(const char *word, const char *(*name)(int), int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (str_eq(word, name(i)))
+            return i;
+    }
+    return -1;
+}
+
+static const char *state_name(int state)
+{
+    return job_state_name((enum job_state)state);
+}
+
+static const char *outcome_name(int outcome)
+{
+    return job_outcome_name((enum job_outcome)outcome);
+}
+
+static bool take_filter(struct jobs_command *command, int option)
+{
+    struct queue_filter *filter = &command->filter;
+    int64_t age_ms = 0;
+
+    switch (option) {
+    case 's':
+        filter->state = place_of(optarg, state_name, JOB_DEAD + 1);
+        return filter->state >= 0;
+    case 'o':
+        filter->outcome =
+            place_of(optarg, outcome_name, JOB_OUTCOME_REMOVED + 1);
+        return filter->outcome >= 0;
+    case 'a':
+        if (!operate_parse_age(optarg, &age_ms))
+            return false;
+        filter->since_ms = wall_ms() - age_ms;
+        return true;
+    default:
+        return str_to_int64(optarg, 1, LIST_MAX, &command->limit);
+    }
+}
+
+static int take_option(struct jobs_command *command, int option,
+                       const char *word)
+{
+    switch (option) {
+    case 'c':
+        command->path = optarg;
+        return EXIT_OK;
+    case 'n':
+        command->filter.channel = optarg;
+        return EXIT_OK;
+    case 'r':
+        command->reason = optarg;
+        return strlen(optarg) <= JOB_REASON_MAX
+                   ? EXIT_OK
+                   : operate_usage_error("jobs",
+                                         "a reason has %d bytes at most",
+                                         JOB_REASON_MAX);
+    case 'f':
+        command->force = true;
+        return EXIT_OK;
+    case 'j':
+        command->json = true;
+        return EXIT_OK;
+    case 's':
+    case 'o':
+    case 'a':
+    case 'l':
+        return take_filter(command, option)
+                   ? EXIT_OK
+                   : operate_usage_error("jobs", "'%s' is no value for that",
+                                         optarg);
+    default:
+        return operate_bad_option("jobs", option, word);
+    }
+}
+
+/* -1: go on; else an exit status. */
+static int parse_options(struct jobs_command *command, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"state", required_argument, NULL, 's'},
+        {"outcome", required_argument, NULL, 'o'},
+        {"channel", required_argument, NULL, 'n'},
+        {"since", required_argument, NULL, 'a'},
+        {"limit", required_argument, NULL, 'l'},
+        {"reason", required_argument, NULL, 'r'},
+        {"force", no_argument, NULL, 'f'},
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    int option;
+
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+        int exit_status;
+
+        if (option == 'h') {
+            (void)fputs(usage, stdout);
+            return EXIT_OK;
+        }
+        exit_status = take_option(command, option, argv[optind - 1]);
+        if (exit_status != EXIT_OK)
+            return exit_status;
+    }
+    return -1;
+}
+
+/* ---- list */
+
+static int fail(enum status status)
+{
+    (void)fprintf(stderr, "darkroom jobs: %s\n", status_text(status));
+    return EXIT_IO;
+}
+
+static enum status print(const struct jobs_command *command,
+                         const struct job *job)
+{
+    if (command->json)
+        return jobs_print_json(&command->config, job);
+    jobs_print_row(job);
+    return STATUS_OK;
+}
+
+static int list(struct jobs_command *command, char **ids, int count)
+{
+    struct job *jobs = calloc(PAGE, sizeof(*jobs));
+    enum status status = jobs != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+    size_t found = 1;
+
+    (void)ids;
+    (void)count;
+    if (!command->json)
+        jobs_print_head();
+    while (status == STATUS_OK && found > 0 && command->limit > 0) {
+        status = queue_list(command->queue, &command->filter, jobs,
+                            size_min(PAGE, (size_t)command->limit), &found);
+        for (size_t i = 0; status == STATUS_OK && i < found; i++)
+            status = print(command, &jobs[i]);
+        if (found > 0)
+            command->filter.before_id = jobs[found - 1].id;
+        command->limit -= (int64_t)found;
+    }
+    free(jobs);
+    return status == STATUS_OK ? EXIT_OK : fail(status);
+}
+
+/* ---- one at a time */
+
+typedef int each_fn(struct jobs_command *command, const struct job *job);
+
+/* What the jobs of a message, or the one of a number, come to. */
+static int for_id(struct jobs_command *command, const char *id, each_fn *fn,
+                  struct job *jobs)
+{
+    struct queue_filter filter = QUEUE_FILTER_ALL;
+    int worst = EXIT_OK;
+    int64_t number = 0;
+    size_t count = 0;
+    enum status status;
+
+    filter.message_id = id;
+    filter.channel = command->filter.channel;
+    status = queue_list(command->queue, &filter, jobs, PAGE, &count);
+    if (status == STATUS_OK && count == 0 &&
+        str_to_int64(id, 1, INT64_MAX, &number)) {
+        status = queue_get(command->queue, number, &jobs[0]);
+        count = status == STATUS_OK ? 1 : 0;
+    } else if (status == STATUS_OK && count == 0) {
+        status = STATUS_NOT_FOUND;
+    }
+    if (status == STATUS_NOT_FOUND) {
+        (void)fprintf(stderr, "darkroom jobs: %s: no such job (any more)\n",
+                      id);
+        return EXIT_FAILED;
+    }
+    if (status != STATUS_OK)
+        return fail(status);
+    for (size_t i = 0; i < count; i++) {
+        int exit_status = fn(command, &jobs[i]);
+
+        worst = exit_status > worst ? exit_status : worst;
+    }
+    return worst;
+}
+
+static int for_ids(struct jobs_command *command, char **ids, int count,
+                   each_fn *fn)
+{
+    struct job *jobs = calloc(PAGE, sizeof(*jobs));
+    int worst = EXIT_OK;
+
+    if (jobs == NULL)
+        return fail(STATUS_NO_MEMORY);
+    for (int i = 0; i < count; i++) {
+        int exit_status = for_id(command, ids[i], fn, jobs);
+
+        worst = exit_status > worst ? exit_status : worst;
+    }
+    free(jobs);
+    if (count == 0)
+        return operate_usage_error("jobs", "of which job?");
+    return worst;
+}
+
+static int show_one(struct jobs_command *command, const struct job *job)
+{
+    if (command->json)
+        return jobs_print_json(&command->config, job) == STATUS_OK ? EXIT_OK
+                                                                   : EXIT_IO;
+    jobs_print_receipt(&command->config, job);
+    return EXIT_OK;
+}
+
+static int show(struct jobs_command *command, char **ids, int count)
+{
+    return for_ids(command, ids, count, show_one);
+}
+
+/* ---- retry and drop */
+
+PRINTF_LIKE(2, 3)
+static int refuse(const struct job *job, const char *format, ...)
+{
+    va_list args;
+
+    (void)fprintf(stderr,
+                  "darkroom jobs: job %lld, message %s: ", (long long)job->id,
+                  job->message_id);
+    va_start(args, format);
+    (void)vfprintf(stderr, format, args);
+    va_end(args);
+    (void)fputs("\n", stderr);
+    return EXIT_FAILED;
+}
+
+/* One transaction; what came of it in words. */
+static int change(struct jobs_command *command, const struct job *job,
+                  const char *reason, const char *done)
+{
+    enum status status = queue_begin(command->queue);
+
+    if (status != STATUS_OK)
+        return fail(status);
+    status = reason == NULL
+                 ? queue_requeue(command->queue, job->id, wall_ms())
+                 : queue_drop(command->queue, job->id, reason, wall_ms());
+    if (status == STATUS_OK)
+        status = queue_commit(command->queue);
+    if (status != STATUS_OK)
+        queue_rollback(command->queue);
+    if (status == STATUS_NOT_FOUND)
+        return refuse(job, "it has changed meanwhile");
+    if (status != STATUS_OK)
+        return fail(status);
+    (void)printf("job %lld, message %s: %s\n", (long long)job->id,
+                 job->message_id, done);
+    return EXIT_OK;
+}
+
+static int retry_one(struct jobs_command *command, const struct job *job)
+{
+    const struct config_channel *channel =
+        config_channel(&command->config, job->channel);
+
+    if (job->state != JOB_DEAD)
+        return refuse(job, "it is %s and not dead: there is nothing to retry",
+                      job_state_name(job->state));
+    if (job->kind == JOB_UNSEND)
+        return change(command, job, NULL, "its files are removed once more");
+    if (channel == NULL)
+        return refuse(job, "its channel %s is not in the settings",
+                      job->channel);
+    if (channel->push != 1)
+        return refuse(job,
+                      "the token of its reply is over and channel %s may not "
+                      "push: set push = on, reload the workers, retry again",
+                      job->channel);
+    if (job->source_id[0] == '\0')
+        return refuse(job, "LINE did not say who sent it: nobody to push to");
+    if (job->reply_in_doubt && !command->force)
+        return refuse(job,
+                      "a reply may have arrived; --force pushes all the "
+                      "same");
+    return change(command, job, NULL, "is tried once more, to be pushed");
+}
+
+static int retry(struct jobs_command *command, char **ids, int count)
+{
+    return for_ids(command, ids, count, retry_one);
+}
+
+static int drop_one(struct jobs_command *command, const struct job *job)
+{
+    if (job->state == JOB_DONE || job->state == JOB_DEAD)
+        return refuse(job, "it is %s already", job_state_name(job->state));
+    return change(command, job, command->reason,
+                  job->state == JOB_LEASED
+                      ? "is dead; a worker has it in hand and may still answer"
+                      : "is dead");
+}
+
+static int drop(struct jobs_command *command, char **ids, int count)
+{
+    return for_ids(command, ids, count, drop_one);
+}
+
+/* ---- watch */
+
+struct seen {
+    int64_t id;
+    enum job_state state;
+    enum job_stage stage;
+    int32_t attempts;
+};
+
+static bool has_changed(const struct seen *seen, size_t count,
+                        const struct job *job)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (seen[i].id == job->id)
+            return seen[i].state != job->state || seen[i].stage != job->stage ||
+                   seen[i].attempts != job->attempts;
+    }
+    return true;
+}
+
+static void remember(struct seen *seen, const struct job *jobs, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        seen[i] = (struct seen){jobs[i].id, jobs[i].state, jobs[i].stage,
+                                jobs[i].attempts};
+}
+
+/* Oldest first, as it happened. */
+static enum status print_changes(const struct jobs_command *command,
+                                 const struct seen *seen, size_t seen_count,
+                                 const struct job *jobs, size_t count)
+{
+    enum status status = STATUS_OK;
+
+    for (size_t i = count; i > 0 && status == STATUS_OK; i--) {
+        if (has_changed(seen, seen_count, &jobs[i - 1]))
+            status = print(command, &jobs[i - 1]);
+    }
+    return status == STATUS_OK && fflush(stdout) == EOF ? STATUS_IO : status;
+}
+
+/* Until a signal, or nobody reads. */
+static enum status follow(struct jobs_command *command, struct job *jobs,
+                          struct seen *seen)
+{
+    struct timespec pause = {.tv_nsec = WATCH_EVERY_MS * 1000000L};
+    size_t count = 0, seen_count = 0;
+    bool first = true;
+    enum status status = STATUS_OK;
+
+    while (status == STATUS_OK) {
+        status = queue_list(command->queue, &command->filter, jobs, WATCH_MAX,
+                            &count);
+        if (status == STATUS_OK && !first)
+            status = print_changes(command, seen, seen_count, jobs, count);
+        first = false;
+        remember(seen, jobs, count);
+        seen_count = count;
+        (void)nanosleep(&pause, NULL);
+    }
+    return status;
+}
+
+static int watch(struct jobs_command *command, char **ids, int count)
+{
+    struct job *jobs = calloc(WATCH_MAX, sizeof(*jobs));
+    struct seen *seen = calloc(WATCH_MAX, sizeof(*seen));
+    enum status status = STATUS_NO_MEMORY;
+
+    (void)ids;
+    (void)count;
+    if (!command->json)
+        jobs_print_head();
+    (void)fflush(stdout);
+    if (jobs != NULL && seen != NULL)
+        status = follow(command, jobs, seen);
+    free(jobs);
+    free(seen);
+    return fail(status);
+}
+
+/* ---- */
+
+static const struct {
+    const char *name;
+    int (*run)(struct jobs_command *command, char **ids, int count);
+    bool takes_ids;
+} verbs[] = {
+    {"list", list, false},  {"watch", watch, false}, {"show", show, true},
+    {"retry", retry, true}, {"drop", drop, true},
+};
+
+static int run(struct jobs_command *command, char **words, int count)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(verbs); i++) {
+        int exit_status;
+
+        if (!str_eq(words[0], verbs[i].name))
+            continue;
+        if (!verbs[i].takes_ids && count > 1)
+            return operate_usage_error("jobs", "what is '%s'?", words[1]);
+        exit_status = operate_load(&command->config, "jobs", command->path);
+        if (exit_status == EXIT_OK)
+            exit_status =
+                operate_open_queue(&command->config, "jobs", &command->queue);
+        if (exit_status == EXIT_OK)
+            exit_status = verbs[i].run(command, words + 1, count - 1);
+        queue_close(command->queue);
+        config_release(&command->config);
+        return exit_status;
+    }
+    return operate_usage_error("jobs",
+                               "'%s' is none of list, watch, show, "
+                               "retry, drop",
+                               words[0]);
+}
+
+int cmd_jobs(int argc, char **argv)
+{
+    struct jobs_command command = {
+        .reason = "dropped by hand",
+        .limit = LIST_DEFAULT,
+        .filter = QUEUE_FILTER_ALL,
+    };
+    int exit_status = parse_options(&command, argc, argv);
+
+    if (exit_status >= 0)
+        return exit_status;
+    if (optind == argc)
+        return operate_usage_error("jobs", "list, watch, show, retry or drop?");
+    return run(&command, argv + optind, argc - optind);
+}

@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+#
+# `darkroom jobs` beside a pool at work: lists, receipts, a dead job that is
+# retried and pushed, one that is dropped, and changes as they come.
+
+. "$(dirname "$0")/../lib/smoke.sh"
+set -u
+
+smoke_init
+smoke_must stack_nginx
+smoke_must stack_sim
+export DARKROOM_CHANNEL_DEFAULT_FAILURE_TEXT=off
+export DARKROOM_CHANNEL_DEFAULT_PUSH=on
+smoke_must stack_pool 2
+smoke_photo
+
+# jobs WORD...: sets `said` and `status`.
+jobs() {
+    said=$(timeout 30 "$BUILD/darkroom" jobs "$@" 2>&1 </dev/null)
+    status=$?
+}
+
+# is_job ID FILTER WANTED: what jq makes of the job, once it is so.
+job_has() {
+    jobs show --json "$1"
+    [ "$(jq -r "$2" <<<"$said")" = "$3" ]
+}
+
+jobs list --json
+is "an empty queue is an empty list" "$status:$said" "0:"
+
+timeout 20 "$BUILD/darkroom" jobs watch --json >"$stack_dir/watched" &
+watcher=$!
+watching() {
+    [ -n "$(ls "$stack_dir/state/queue.db.owners" | sed -n 3p)" ]
+}
+ok "somebody watches" stack_until 10 watching
+sleep 1 # its first look
+
+good=$(send_photo "$photo" | jq -r '.photos[0].message_id')
+wait_replied 1
+bad=$(send_photo "$photo" '{"behaviour": {"status": 404}}' |
+    jq -r '.photos[0].message_id')
+ok "a picture that LINE has not ends dead" \
+    stack_until 10 job_has "$bad" .state dead
+
+# ---- list and show
+
+jobs list
+is "the list has a head and both" "$(wc -l <<<"$said")" 3
+like "the latest first" "$(sed -n 2p <<<"$said")" "$bad .* dead .*not found"
+jobs list --json --state done
+is "by state" "$(jq -r .message_id <<<"$said")" "$good"
+jobs list --json --outcome dead
+is "by outcome" "$(jq -r .message_id <<<"$said")" "$bad"
+jobs list --json --channel other
+is "by channel" "$said" ""
+jobs list --json --since 1h --limit 1
+is "by age, so many" "$(jq -r .message_id <<<"$said")" "$bad"
+jobs list --state daed
+is "a state that does not exist is an error" $status 64
+
+jobs show "$good"
+like "a receipt says the outcome" "$said" 'outcome +replied'
+like "and where the picture is" "$said" \
+    "original +$stack_url/static/[a-z2-7]{2}/[a-z2-7]{30}.png"
+number=$(jq -r .id <<<"$("$BUILD/darkroom" jobs show --json "$good")")
+jobs show "$number"
+like "a number will do, too" "$said" "message $good"
+jobs show 99999999
+is "one that is not there" $status 1
+like "is named" "$said" "99999999: no such job"
+ok "no token is told" \
+    sh -c "! '$BUILD/darkroom' jobs list --json | grep -qi token"
+
+# ---- retry
+
+jobs retry "$good"
+is "what is not dead is not retried" $status 1
+like "which is said" "$said" "is done and not dead"
+DARKROOM_CHANNEL_DEFAULT_PUSH=off jobs retry "$bad"
+is "nor what could not be pushed" $status 1
+like "with what to do" "$said" "may not push: set push = on"
+sim_post behaviour "$(jq -cn --arg id "$bad" \
+    '{message_id: $id, content: {status: 200}}')" >/dev/null
+jobs retry "$bad"
+is "a dead one is" $status 0
+ok "and is pushed" stack_until 10 job_has "$bad" .outcome pushed
+is "the user has it" "$(sim_get 'wait?pushes=1' | jq .totals.pushes)" 1
+
+# ---- drop
+
+stuck=$(send_photo "$photo" '{"behaviour": {"delay_ms": 30000}}' |
+    jq -r '.photos[0].message_id')
+ok "one is in hand" stack_until 10 job_has "$stuck" .state leased
+jobs drop --reason "enough of it" "$stuck"
+is "it is dropped" $status 0
+like "with a remark" "$said" "a worker has it in hand"
+ok "it is dead, for that reason" job_has "$stuck" '.state + ": " + .reason' \
+    "dead: enough of it"
+jobs drop "$stuck"
+is "not twice" $status 1
+
+# ---- watch
+
+kill "$watcher"
+wait "$watcher" 2>/dev/null
+is "who watched saw the end of the first" "$(jq -r --arg id "$good" \
+    'select(.message_id == $id) | .outcome' <"$stack_dir/watched" |
+    tail -n 1)" replied
+is "and that of the second" "$(jq -r --arg id "$bad" \
+    'select(.message_id == $id) | .outcome' <"$stack_dir/watched" |
+    tail -n 1)" pushed
+
+# ---- what can go wrong
+
+DARKROOM_SERVER_STATE_DIR=$stack_dir/nowhere jobs list
+is "without a queue it fails" $status 74
+like "and says which" "$said" "no queue at .*nowhere"
+ok "and makes none" [ ! -e "$stack_dir/nowhere" ]
+jobs lst
+is "a wrong word is an error" $status 64
+jobs show
+is "so is no id" $status 64
+
+sim_post reset '{}' >/dev/null
+send_photo "$photo" >/dev/null
+wait_replied 1
+state_is "the pool works on" .totals.replied_once 1
+
+done_testing
