@@ -72,52 +72,23 @@ int64_t check_time_ms(const struct check *check)
         int64_min(check->until_ms - mono_ms(), HTTP_API_TIMEOUT_MS), 0);
 }
 
-void check_webhook_url(const struct config *config,
-                       const struct config_channel *channel, char *url,
-                       size_t size)
-{
-    bool short_path = config_channel(config, "") == channel;
-
-    (void)snprintf(url, size, "%s/webhook%s%s", config->public_url,
-                   short_path ? "" : "/", short_path ? "" : channel->name);
-}
-
 /* ---- the engine */
 
 static enum status build(struct check *check)
 {
-    const struct config *config = check->config;
-    struct http_options http = {
-        .user_agent = "darkroom/" DARKROOM_VERSION " (check)",
-        .ca_file = config->ca_file[0] != '\0' ? config->ca_file : NULL,
-    };
-    struct line_api_options line = {
-        .api_url = config->api_url,
-        .data_api_url = config->data_api_url,
-    };
-    enum status status = loop_new(&check->loop);
+    enum status status = line_once_open(&check->once, check->config);
 
-    if (status == STATUS_OK)
-        status = offload_new(&check->offload, check->loop, 1);
-    if (status == STATUS_OK)
-        status = http_new(&check->http, check->loop, &http);
-    line.loop = check->loop;
-    line.http = check->http;
-    line.offload = check->offload;
-    if (status == STATUS_OK)
-        status = line_api_new(&check->line, &line);
-    check->user_ids = calloc(config->channel_count, sizeof(check->user_ids[0]));
-    return status == STATUS_OK && check->user_ids == NULL ? STATUS_NO_MEMORY
-                                                          : status;
+    if (status != STATUS_OK)
+        return status;
+    check->user_ids =
+        calloc(check->config->channel_count, sizeof(check->user_ids[0]));
+    return check->user_ids != NULL ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
 static void tear_down(struct check *check)
 {
     store_close(check->store);
-    offload_free(check->offload);
-    line_api_free(check->line);
-    http_free(check->http);
-    loop_free(check->loop);
+    line_once_close(&check->once);
     free(check->user_ids);
 }
 

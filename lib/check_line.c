@@ -4,46 +4,18 @@
  */
 #include "check_parts.h"
 
-struct asking {
-    struct check *check;
-    struct line_outcome outcome;
-};
-
-static void on_done(void *arg, const struct line_outcome *outcome)
-{
-    struct asking *asking = arg;
-
-    asking->outcome = *outcome;
-    loop_stop(asking->check->loop);
-}
-
-static struct line_query query_for(struct asking *asking,
+static struct line_query query_for(struct check *check,
                                    const struct config_channel *channel)
 {
-    return (struct line_query){
-        .channel = channel,
-        .timeout_ms = check_time_ms(asking->check),
-        .arg = asking,
-        .on_done = on_done,
-    };
-}
-
-/* After a call was started with `status`. */
-static enum status await(struct asking *asking, enum status status)
-{
-    if (status == STATUS_OK)
-        status = loop_run(asking->check->loop);
-    if (status != STATUS_OK)
-        asking->outcome = (struct line_outcome){.status = status};
-    return asking->outcome.status;
+    return line_once_query(&check->once, channel, check_time_ms(check));
 }
 
 /* ---- failures that any of the calls may have */
 
-static const char *advice_for(const struct asking *asking,
+static const char *advice_for(const struct line_outcome *outcome,
                               const struct config_channel *channel)
 {
-    switch (asking->outcome.status) {
+    switch (outcome->status) {
     case STATUS_UNAUTHORIZED:
         return channel->access_token[0] != '\0'
                    ? "issue a channel access token in LINE's console "
@@ -61,26 +33,25 @@ static const char *advice_for(const struct asking *asking,
     }
 }
 
-static void tell_failure(struct asking *asking, const char *name,
+static void tell_failure(struct check *check, const char *name,
                          const struct config_channel *channel)
 {
-    const struct line_outcome *outcome = &asking->outcome;
+    const struct line_outcome *outcome = &check->once.outcome;
 
-    check_fail(asking->check, name, channel, advice_for(asking, channel),
-               "%s%s%s", status_text(outcome->status),
+    check_fail(check, name, channel, advice_for(outcome, channel), "%s%s%s",
+               status_text(outcome->status),
                outcome->detail[0] != '\0' ? ": " : "", outcome->detail);
 }
 
 /* ---- the clock */
 
 /* An answer's Date is the only other clock here. */
-static void compare_clocks(struct asking *asking)
+static void compare_clocks(struct check *check)
 {
-    struct check *check = asking->check;
-    int64_t off_ms = wall_ms() - asking->outcome.date_ms;
+    const struct line_outcome *outcome = &check->once.outcome;
+    int64_t off_ms = wall_ms() - outcome->date_ms;
 
-    if (check->clock_told || asking->outcome.http_status == 0 ||
-        asking->outcome.date_ms < 0)
+    if (check->clock_told || outcome->http_status == 0 || outcome->date_ms < 0)
         return;
     check->clock_told = true;
     if (off_ms > -CHECK_CLOCK_MS && off_ms < CHECK_CLOCK_MS)
@@ -98,16 +69,15 @@ static void compare_clocks(struct asking *asking)
 static bool ask_bot(struct check *check, size_t index)
 {
     const struct config_channel *channel = &check->config->channels[index];
-    struct asking asking = {.check = check};
-    struct line_query query = query_for(&asking, channel);
+    struct line_query query = query_for(check, channel);
     struct line_bot bot = {0};
-    struct line_call *call;
     enum status status =
-        await(&asking, line_bot_info(check->line, &query, &bot, &call));
+        line_once_wait(&check->once, line_bot_info(check->once.line, &query,
+                                                   &bot, &check->once.call));
 
-    compare_clocks(&asking);
+    compare_clocks(check);
     if (status != STATUS_OK) {
-        tell_failure(&asking, "token", channel);
+        tell_failure(check, "token", channel);
         return false;
     }
     (void)str_copy(check->user_ids[index], sizeof(check->user_ids[index]),
@@ -144,7 +114,7 @@ static bool is_our_url(const struct config *config,
 {
     char wanted[LINE_WEBHOOK_MAX + CHANNEL_NAME_MAX + CONFIG_VALUE_MAX];
 
-    check_webhook_url(config, channel, wanted, sizeof(wanted));
+    config_webhook_url(config, channel, wanted, sizeof(wanted));
     if (str_eq(url, wanted))
         return true;
     (void)snprintf(wanted, sizeof(wanted), "%s/webhook/%s", config->public_url,
@@ -156,22 +126,21 @@ static bool is_our_url(const struct config *config,
 static bool ask_webhook(struct check *check,
                         const struct config_channel *channel)
 {
-    struct asking asking = {.check = check};
-    struct line_query query = query_for(&asking, channel);
+    struct line_query query = query_for(check, channel);
     struct line_webhook webhook = {0};
     char wanted[CHECK_PATH_BYTES], advice[128];
-    struct line_call *call;
-    enum status status =
-        await(&asking, line_webhook_get(check->line, &query, &webhook, &call));
+    enum status status = line_once_wait(
+        &check->once, line_webhook_get(check->once.line, &query, &webhook,
+                                       &check->once.call));
 
-    check_webhook_url(check->config, channel, wanted, sizeof(wanted));
+    config_webhook_url(check->config, channel, wanted, sizeof(wanted));
     (void)snprintf(advice, sizeof(advice), "darkroom webhook set --channel %s",
                    channel->name);
     if (status == STATUS_NOT_FOUND)
         check_fail(check, "webhook", channel, advice,
                    "LINE has no webhook URL; it should be %s", wanted);
     else if (status != STATUS_OK)
-        tell_failure(&asking, "webhook", channel);
+        tell_failure(check, "webhook", channel);
     else if (!is_our_url(check->config, channel, webhook.url))
         check_fail(check, "webhook", channel, advice,
                    "LINE calls %s and not %s", webhook.url, wanted);
@@ -212,18 +181,17 @@ static const char *test_advice(const struct line_webhook_result *result)
 
 static void ask_test(struct check *check, const struct config_channel *channel)
 {
-    struct asking asking = {.check = check};
-    struct line_query query = query_for(&asking, channel);
+    struct line_query query = query_for(check, channel);
     struct line_webhook_result result = {0};
-    struct line_call *call;
-    enum status status = await(
-        &asking, line_webhook_test(check->line, &query, NULL, &result, &call));
+    enum status status = line_once_wait(
+        &check->once, line_webhook_test(check->once.line, &query, NULL, &result,
+                                        &check->once.call));
 
     if (status == STATUS_RATE_LIMITED)
         check_skip(check, "webhook test", channel,
                    "LINE tests 60 times an hour, no more");
     else if (status != STATUS_OK)
-        tell_failure(&asking, "webhook test", channel);
+        tell_failure(check, "webhook test", channel);
     else if (result.success)
         check_pass(check, "webhook test", channel,
                    "LINE called it and got 200");
@@ -237,15 +205,14 @@ static void ask_test(struct check *check, const struct config_channel *channel)
 
 static void ask_quota(struct check *check, const struct config_channel *channel)
 {
-    struct asking asking = {.check = check};
-    struct line_query query = query_for(&asking, channel);
+    struct line_query query = query_for(check, channel);
     struct line_quota quota = {0};
-    struct line_call *call;
     enum status status =
-        await(&asking, line_quota_get(check->line, &query, &quota, &call));
+        line_once_wait(&check->once, line_quota_get(check->once.line, &query,
+                                                    &quota, &check->once.call));
 
     if (status != STATUS_OK)
-        tell_failure(&asking, "quota", channel);
+        tell_failure(check, "quota", channel);
     else if (!quota.limited)
         check_pass(check, "quota", channel, "%lld pushed, no limit",
                    (long long)quota.used);

@@ -274,7 +274,7 @@ static void on_decoded(void *arg, enum status status,
     decoding->stream = NULL;
     decoding->status = status;
     decoding->report = *report;
-    loop_stop(decoding->check->loop);
+    loop_stop(decoding->check->once.loop);
 }
 
 static void on_too_slow(void *arg)
@@ -282,7 +282,7 @@ static void on_too_slow(void *arg)
     struct decoding *decoding = arg;
 
     decoding->status = STATUS_TIMEOUT;
-    loop_stop(decoding->check->loop);
+    loop_stop(decoding->check->once.loop);
 }
 
 static enum status send_picture(struct decoding *decoding, int original_fd,
@@ -307,7 +307,7 @@ static enum status send_picture(struct decoding *decoding, int original_fd,
 
 static enum status decode(struct decoding *decoding)
 {
-    struct loop *loop = decoding->check->loop;
+    struct loop *loop = decoding->check->once.loop;
     int original_fd = memfd_create("original", MFD_CLOEXEC);
     int preview_fd = memfd_create("preview", MFD_CLOEXEC);
     enum status status = original_fd < 0 || preview_fd < 0
@@ -344,7 +344,7 @@ void check_lab(struct check *check)
 
     check->keeper.fd = -1;
     if (options.keeper.fd >= 0)
-        status = lab_new(&decoding.lab, check->loop, &options);
+        status = lab_new(&decoding.lab, check->once.loop, &options);
     if (status == STATUS_OK)
         status = decode(&decoding);
     lab_free(decoding.lab);

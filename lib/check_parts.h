@@ -10,7 +10,7 @@
 #define DARKROOM_CHECK_PARTS_H
 
 #include "check.h"
-#include "line_setup.h"
+#include "line_once.h"
 #include "store.h"
 
 #define CHECK_PATH_BYTES (CONFIG_VALUE_MAX + 64)
@@ -20,10 +20,7 @@ struct check {
     const struct config *config;
     struct lab_keeper keeper; /* until the lab takes it over */
     int64_t until_ms;         /* mono */
-    struct loop *loop;
-    struct offload *offload;
-    struct http *http;
-    struct line_api *line;
+    struct line_once once;
     struct store *store; /* NULL: not there, or not to be opened */
     bool clock_told;
     /* The first directory above the published files that a stranger to this
@@ -48,12 +45,6 @@ void check_fail(struct check *check, const char *name,
 
 /* What a request may take; 0: there is no time left. */
 int64_t check_time_ms(const struct check *check);
-
-/* The path behind the public URL that LINE is to call: "/webhook/NAME", or
- * "/webhook" where that is enough. */
-void check_webhook_url(const struct config *config,
-                       const struct config_channel *channel, char *url,
-                       size_t size);
 
 /* ---- the parts */
 

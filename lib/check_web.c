@@ -46,7 +46,7 @@ static void on_done(void *arg, const struct http_result *result)
     fetch->head = result->head;
     (void)snprintf(fetch->error, sizeof(fetch->error), "%s",
                    result->error != NULL ? result->error : "");
-    loop_stop(fetch->check->loop);
+    loop_stop(fetch->check->once.loop);
 }
 
 /* `request` lacks what is the same for all. */
@@ -60,9 +60,9 @@ static void run(struct fetch *fetch, struct http_request *request)
     request->arg = fetch;
     request->on_body = on_body;
     request->on_done = on_done;
-    status = http_start(fetch->check->http, request, &transfer);
+    status = http_start(fetch->check->once.http, request, &transfer);
     if (status == STATUS_OK)
-        status = loop_run(fetch->check->loop);
+        status = loop_run(fetch->check->once.loop);
     if (status != STATUS_OK)
         fetch->status = status;
 }
@@ -257,7 +257,7 @@ void check_webhook(struct check *check, const struct config_channel *channel)
     char url[CHECK_PATH_BYTES], mac_text[SHA256_BASE64_SIZE];
     uint8_t mac[SHA256_BYTES];
 
-    check_webhook_url(check->config, channel, url, sizeof(url));
+    config_webhook_url(check->config, channel, url, sizeof(url));
     if (check_time_ms(check) == 0 ||
         crypto_hmac_sha256(channel->secrets[0], strlen(channel->secrets[0]),
                            body, sizeof(body) - 1, mac) != STATUS_OK) {

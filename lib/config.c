@@ -668,3 +668,13 @@ const struct config_channel *config_channel(const struct config *config,
     }
     return NULL;
 }
+
+void config_webhook_url(const struct config *config,
+                        const struct config_channel *channel, char *url,
+                        size_t size)
+{
+    bool short_path = config_channel(config, "") == channel;
+
+    (void)snprintf(url, size, "%s/webhook%s%s", config->public_url,
+                   short_path ? "" : "/", short_path ? "" : channel->name);
+}

@@ -167,4 +167,10 @@ void config_wipe_environment(char *const *environment);
 const struct config_channel *config_channel(const struct config *config,
                                             const char *name);
 
+/* The URL that LINE is to call for a channel: with the short path if that one
+ * leads to it. */
+void config_webhook_url(const struct config *config,
+                        const struct config_channel *channel, char *url,
+                        size_t size);
+
 #endif
