@@ -17,6 +17,7 @@ enum exit_status {
 int cmd_serve(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_jobs(int argc, char **argv);
+int cmd_webhook(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 

@@ -13,6 +13,7 @@ static const struct command {
     {"serve", cmd_serve, "answer webhooks: FastCGI on descriptor 0, or CGI"},
     {"check", cmd_check, "find out whether everything works"},
     {"jobs", cmd_jobs, "look at jobs, retry and drop them"},
+    {"webhook", cmd_webhook, "show, set and test the URL that LINE calls"},
     {"convert", cmd_convert, "turn picture files into PNG, as the worker does"},
     {"version", cmd_version, "print the version"},
 };
