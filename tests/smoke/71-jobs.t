@@ -32,7 +32,7 @@ is "an empty queue is an empty list" "$status:$said" "0:"
 timeout 20 "$BUILD/darkroom" jobs watch --json >"$stack_dir/watched" &
 watcher=$!
 watching() {
-    [ -n "$(ls "$stack_dir/state/queue.db.owners" | sed -n 3p)" ]
+    [ "$(find "$stack_dir/state/queue.db.owners" -type f | wc -l)" -ge 3 ]
 }
 ok "somebody watches" stack_until 10 watching
 sleep 1 # its first look
@@ -49,7 +49,7 @@ ok "a picture that LINE has not ends dead" \
 jobs list
 is "the list has a head and both" "$(wc -l <<<"$said")" 3
 like "the latest first" "$(sed -n 2p <<<"$said")" "$bad .* dead .*not found"
-jobs list --json --state done
+jobs list --json --state "done"
 is "by state" "$(jq -r .message_id <<<"$said")" "$good"
 jobs list --json --outcome dead
 is "by outcome" "$(jq -r .message_id <<<"$said")" "$bad"

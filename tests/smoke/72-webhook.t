@@ -51,7 +51,8 @@ like "which is said, too" "$said" 'access token refused'
 ok "without it" [ "${said/wrong/}" = "$said" ]
 webhook show --channel shop
 is "a channel that does not exist is an error" $status 64
-like "and those that do are named" "$said" "no channel 'shop'; there are: default"
+like "and those that do are named" "$said" \
+    "no channel 'shop'; there are: default"
 webhook
 is "so is nothing to do" $status 64
 DARKROOM_LINE_API_URL=http://127.0.0.1:1 webhook show
