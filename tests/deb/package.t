@@ -151,6 +151,11 @@ state_is "with a good picture, through nginx" \
     '.totals | [.images_good, .images_bad]' '[1,0]'
 state_is_lawful
 
+for path in /readyz /metrics /darkroom/ /darkroom/status.json; do
+    is "$path is there" "$(inside curl -sk -o /dev/null -w '%{http_code}' \
+        "https://127.0.0.1$path")" 200
+done
+
 # ---- restarted, killed, upgraded
 
 is "a restart refuses nothing" \
