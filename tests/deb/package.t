@@ -125,7 +125,7 @@ secret = $stack_secret
 access_token = $stack_token
 EOF
 ok "the settings are sound for its user" inside runuser -u darkroom -- \
-    darkroom check --config /etc/darkroom/darkroom.conf
+    darkroom check --settings --config /etc/darkroom/darkroom.conf
 cp "$stack_dir"/{cert,key}.pem "$root/etc/nginx/"
 letsencrypt=/etc/letsencrypt/live/bot.example.com
 sed -e "s|$letsencrypt/fullchain.pem|cert.pem|" \
