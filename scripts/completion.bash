@@ -35,6 +35,10 @@ _darkroom() {
     fi
     case $previous in
     --mode) mapfile -t COMPREPLY < <(compgen -W "fit max" -- "$current") ;;
+    --state)
+        words="ready leased done dead"
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+        ;;
     --jobs) COMPREPLY=("$(nproc)") ;;
     --config | --preview)
         compopt -o filenames 2>/dev/null
