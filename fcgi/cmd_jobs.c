@@ -17,7 +17,7 @@ static const char usage[] =
     "       darkroom jobs show ID...            all about a job: its receipt\n"
     "       darkroom jobs retry [--force] ID... a dead one once more\n"
     "       darkroom jobs drop ID...            end an unfinished one: dead\n\n"
-    "ID is the message's id, as in the log (job=...), or the job's number.\n\n"
+    "ID is the message's id, as in the log (job=...), or the job's number.\n"
     "  --state S        ready, leased, done, dead\n"
     "  --outcome O      replied, pushed, failure_text, withdrawn, dead, "
     "skipped,\n"
@@ -29,7 +29,7 @@ static const char usage[] =
     "  --force          retry also if a reply may have arrived: that may "
     "double it\n"
     "  --json           one object in each line\n"
-    "  --config FILE    the file; default is what DARKROOM_CONFIG names\n\n"
+    "  --config FILE    the file; default is what DARKROOM_CONFIG names\n"
     "The reply token of a dead job is over, so a retry is answered by a push; "
     "its\n"
     "channel must allow that (push = on), and it counts to the quota. Done "
@@ -90,7 +90,7 @@ static bool take_filter(struct jobs_command *command, int option)
             place_of(optarg, outcome_name, JOB_OUTCOME_REMOVED + 1);
         return filter->outcome >= 0;
     case 'a':
-        if (!operate_parse_age(optarg, &age_ms))
+        if (!config_parse_age(optarg, &age_ms))
             return false;
         filter->since_ms = wall_ms() - age_ms;
         return true;

@@ -127,25 +127,3 @@ void operate_time(int64_t wall_ms, char out[OPERATE_TIME_SIZE])
     (void)gmtime_r(&seconds, &tm);
     (void)strftime(out, OPERATE_TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm);
 }
-
-bool operate_parse_age(const char *text, int64_t *ms)
-{
-    static const struct {
-        char unit;
-        int64_t ms;
-    } units[] = {{'s', 1000}, {'m', 60000}, {'h', 3600000}, {'d', 86400000}};
-    size_t len = strlen(text);
-    char digits[8];
-    int64_t number;
-
-    if (len < 2 || !str_copy_n(digits, sizeof(digits), text, len - 1) ||
-        !str_to_int64(digits, 0, 999999, &number))
-        return false;
-    for (size_t i = 0; i < ARRAY_COUNT(units); i++) {
-        if (text[len - 1] != units[i].unit)
-            continue;
-        *ms = number * units[i].ms;
-        return true;
-    }
-    return false;
-}

@@ -40,7 +40,4 @@ int operate_bad_option(const char *command, int option, const char *word);
 #define OPERATE_TIME_SIZE 24
 void operate_time(int64_t wall_ms, char out[OPERATE_TIME_SIZE]);
 
-/* "90s", "15m", "12h", "30d" in milliseconds; false for anything else. */
-bool operate_parse_age(const char *text, int64_t *ms);
-
 #endif

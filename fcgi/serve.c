@@ -27,6 +27,7 @@
 #include "commands.h"
 #include "crypto.h"
 #include "forward.h"
+#include "janitor.h"
 #include "log.h"
 #include "notify.h"
 #include "pipeline.h"
@@ -56,6 +57,7 @@ struct worker {
     struct lab *lab;
     struct pipeline *pipeline;
     struct forward *forward;
+    struct janitor *janitor;
     struct queue_thread *queue_thread;
     struct intake intake;
     struct vitals_sources vitals;
@@ -265,6 +267,19 @@ static enum status build_forward(struct worker *worker)
     return forward_new(&worker->forward, &parts);
 }
 
+static enum status build_janitor(struct worker *worker)
+{
+    struct janitor_parts parts = {
+        .loop = worker->loop,
+        .offload = worker->offload,
+        .store = worker->store,
+        .config = worker->live,
+    };
+    enum status status = janitor_new(&worker->janitor, &parts);
+
+    return status == STATUS_OK ? janitor_start(worker->janitor) : status;
+}
+
 static enum status start_queue_thread(struct worker *worker)
 {
     struct queue_thread_options options = {
@@ -355,6 +370,8 @@ static enum status start(struct worker *worker)
         status = build_pipeline(worker);
     if (status == STATUS_OK)
         status = build_forward(worker);
+    if (status == STATUS_OK)
+        status = build_janitor(worker);
     if (status == STATUS_OK)
         status = start_queue_thread(worker);
     if (status == STATUS_OK)
@@ -513,6 +530,7 @@ static void stop(struct worker *worker)
     pipeline_free(worker->pipeline);
     forward_free(worker->forward);
     offload_free(worker->offload);
+    janitor_free(worker->janitor);
     line_api_free(worker->line);
     http_free(worker->http);
     lab_free(worker->lab);

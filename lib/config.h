@@ -113,6 +113,7 @@ struct config {
     /* [queue], [store] */
     char queue_url[CONFIG_VALUE_MAX + 1];
     char store_url[CONFIG_VALUE_MAX + 1];
+    int64_t retention_ms; /* of published pictures; 0: for ever */
     /* [image] */
     int64_t labs; /* decoder processes per worker */
     int64_t max_pixels;
@@ -152,6 +153,9 @@ void config_peek_log_format(const char *path, char *const *environment,
 enum status config_check_places(const struct config *config,
                                 struct buf *errors) MUST_CHECK;
 void config_release(struct config *config);
+
+/* "90s", "15m", "12h", "30d" in milliseconds; false for anything else. */
+bool config_parse_age(const char *text, int64_t *ms);
 
 /* "darkroom.conf:12", "DARKROOM_SERVER_LABS", "default". */
 void config_origin_text(const struct config *config,

@@ -100,6 +100,15 @@ static const struct config_setting worker_settings[] = {
      .words = "dir:",
      .help = "what nginx serves as /static/; dir:STATE_DIR/public if none is "
              "given"},
+    {.section = "store",
+     .key = "retention",
+     .kind = CONFIG_AGE,
+     WORKER(retention_ms),
+     .fallback = RETENTION_DEFAULT,
+     .min = RETENTION_MIN_MS,
+     .max = RETENTION_MAX_MS,
+     .help = "published pictures are removed at this age; phones fetch them "
+             "when the chat is opened, so days and not minutes"},
     {.section = "image",
      .key = "labs",
      .kind = CONFIG_NUMBER,

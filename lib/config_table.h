@@ -25,6 +25,7 @@ enum config_kind {
     CONFIG_FAILURE,      /* failure_text: a message, or "off" */
     CONFIG_SENDER,       /* UTF-8 of SENDER_NAME_MAX_CHARS */
     CONFIG_NUMBER,       /* int64_t in [min, max] */
+    CONFIG_AGE,          /* int64_t: milliseconds in [min, max], 0 for ever */
     CONFIG_SWITCH,       /* int64_t: on 1, off 0 */
     CONFIG_WORD,         /* an enum whose values are the places in `words` */
     CONFIG_LEVEL,        /* one of `words`, as text */

@@ -118,6 +118,62 @@ static bool set_number(const struct config_setting *row, void *base,
     return true;
 }
 
+static const struct {
+    char letter;
+    int64_t ms;
+} age_units[] = {{'d', 86400000}, {'h', 3600000}, {'m', 60000}, {'s', 1000}};
+
+bool config_parse_age(const char *text, int64_t *ms)
+{
+    size_t len = strlen(text);
+    char digits[8];
+    int64_t number;
+
+    if (len < 2 || !str_copy_n(digits, sizeof(digits), text, len - 1) ||
+        !str_to_int64(digits, 0, 999999, &number))
+        return false;
+    for (size_t i = 0; i < ARRAY_COUNT(age_units); i++) {
+        if (text[len - 1] != age_units[i].letter)
+            continue;
+        *ms = number * age_units[i].ms;
+        return true;
+    }
+    return false;
+}
+
+/* In the largest unit that has no remainder. */
+static void print_age(int64_t ms, char *out, size_t size)
+{
+    if (ms == 0) {
+        (void)str_copy(out, size, "forever");
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(age_units); i++) {
+        if (ms % age_units[i].ms != 0)
+            continue;
+        (void)snprintf(out, size, "%lld%c", (long long)(ms / age_units[i].ms),
+                       age_units[i].letter);
+        return;
+    }
+}
+
+static bool set_age(const struct config_setting *row, void *base,
+                    const char *text, const struct why *why)
+{
+    char min[16], max[16];
+    int64_t ms = 0;
+
+    if (!str_eq(text, "forever") &&
+        (!config_parse_age(text, &ms) || ms < row->min || ms > row->max)) {
+        print_age(row->min, min, sizeof(min));
+        print_age(row->max, max, sizeof(max));
+        return wrong(why, "'%.40s' is neither forever nor an age from %s to %s",
+                     text, min, max);
+    }
+    memcpy((char *)base + row->offset, &ms, sizeof(ms));
+    return true;
+}
+
 static bool set_switch(const struct config_setting *row, void *base,
                        const char *text, const struct why *why)
 {
@@ -387,6 +443,8 @@ bool config_value_set(const struct config_setting *setting, void *base,
         return set_failure(setting, base, text, &why);
     case CONFIG_NUMBER:
         return set_number(setting, base, text, &why);
+    case CONFIG_AGE:
+        return set_age(setting, base, text, &why);
     case CONFIG_SWITCH:
         return set_switch(setting, base, text, &why);
     case CONFIG_WORD:
@@ -433,6 +491,10 @@ void config_value_print(const struct config_setting *setting, const void *base,
     unsigned index;
 
     switch (setting->kind) {
+    case CONFIG_AGE:
+        memcpy(&number, value, sizeof(number));
+        print_age(number, out, size);
+        return;
     case CONFIG_NUMBER:
     case CONFIG_SWITCH:
         memcpy(&number, value, sizeof(number));
@@ -464,6 +526,9 @@ void config_value_expects(const struct config_setting *setting, char *out,
     case CONFIG_NUMBER:
         (void)snprintf(out, size, "%lld to %lld", (long long)setting->min,
                        (long long)setting->max);
+        return;
+    case CONFIG_AGE:
+        (void)str_copy(out, size, "12h, 30d, forever");
         return;
     case CONFIG_SWITCH:
         (void)str_copy(out, size, "on, off");

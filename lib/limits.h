@@ -89,6 +89,12 @@
 /* ---- store */
 #define STORE_FREE_MIN_BYTES (64L * 1024 * 1024)
 #define STORE_FREE_MIN_FILES 1000
+#define RETENTION_DEFAULT "30d"
+#define RETENTION_MIN_MS 3600000L
+#define RETENTION_MAX_MS (3650L * 24 * 60 * 60 * 1000)
+#define SWEEP_MAX 100000          /* files removed by one sweep */
+#define JANITOR_EVERY_MS 3600000  /* of the pool */
+#define JANITOR_LOOK_MS 60000     /* whether it is time, of each worker */
 #define STORE_LEFTOVER_MS 3600000 /* age at which a temporary file is dead */
 
 /* ---- HTTP client */

@@ -66,6 +66,13 @@ enum status store_check_space(struct store *store)
     return store->ops->check_space(store);
 }
 
+enum status store_sweep(struct store *store, struct store_sweep *sweep)
+{
+    sweep->files = sweep->leftovers = 0;
+    sweep->bytes = 0;
+    return store->ops->sweep(store, sweep);
+}
+
 enum status store_name_key(const char *path, uint8_t key[STORE_NAME_KEY_BYTES])
 {
     uint8_t fresh[STORE_NAME_KEY_BYTES];

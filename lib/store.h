@@ -33,6 +33,14 @@ struct store_file {
     char temp_name[64];
 };
 
+struct store_sweep {
+    int64_t before_ms; /* published before it; INT64_MIN: none */
+    bool dry_run;      /* count, remove nothing */
+    /* what came of it */
+    size_t files, leftovers; /* previews are files, too */
+    uint64_t bytes;          /* of both */
+};
+
 struct store_ops {
     const char *scheme; /* "dir" */
     enum status (*open)(struct store **out, const char *path, char *why,
@@ -45,6 +53,7 @@ struct store_ops {
     enum status (*remove)(struct store *store, const char *name,
                           bool *was_there);
     enum status (*check_space)(struct store *store);
+    enum status (*sweep)(struct store *store, struct store_sweep *sweep);
 };
 
 /* First member of every backend's struct. */
@@ -77,6 +86,12 @@ enum status store_remove(struct store *store, const char *name,
 /* NO_SPACE below STORE_FREE_MIN_BYTES or STORE_FREE_MIN_FILES, so that a
  * webhook is refused before it is accepted. */
 enum status store_check_space(struct store *store) MUST_CHECK;
+
+/* Removes what was published too long ago, SWEEP_MAX files at most, and what
+ * writers left that died. Files that are not of the store stay. Fills the
+ * counts. IO: not all of it could be looked at. */
+enum status store_sweep(struct store *store,
+                        struct store_sweep *sweep) MUST_CHECK;
 
 /* Reads the name key from `path`, making it (0600, random) on first use. */
 enum status store_name_key(const char *path,

@@ -23,6 +23,8 @@
 #define INCOMING ".incoming"
 #define RANDOM_BYTES 12
 #define SHELF_MODE 0755
+#define BASE32 "abcdefghijklmnopqrstuvwxyz234567"
+#define STORE_FILE_LETTERS 30 /* of the 32, behind the shelf */
 
 struct store_dir {
     struct store store;
@@ -35,36 +37,102 @@ static struct store_dir *dir_of(struct store *store)
     return CONTAINER_OF(store, struct store_dir, store);
 }
 
-/* ---- opening */
-
-/* Files of writers that died; a live one is younger than any transfer lasts. */
-static void sweep(int incoming_fd)
+static int open_directory(int at_fd, const char *path)
 {
-    int fd = openat(incoming_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return openat(at_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* ---- sweeping */
+
+/* Whether a file of the directory is one of the store's. */
+typedef bool is_ours_fn(const char *name);
+
+/* Removes the files of a directory that were written before; the counts are
+ * added to. */
+static enum status sweep_directory(int at_fd, const char *path,
+                                   is_ours_fn *is_ours, int64_t before_ms,
+                                   struct store_sweep *sweep, size_t *files)
+{
+    int fd = open_directory(at_fd, path);
     DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
-    int64_t oldest_s = (wall_ms() - STORE_LEFTOVER_MS) / 1000;
     const struct dirent *entry;
 
     if (directory == NULL) {
         if (fd >= 0)
             close(fd);
-        return;
+        return status_from_errno(errno);
     }
-    while ((entry = readdir(directory)) != NULL) {
+    while (*files < SWEEP_MAX && (entry = readdir(directory)) != NULL) {
         struct stat st;
 
-        if (fstatat(incoming_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) ==
-                0 &&
-            S_ISREG(st.st_mode) && st.st_mtime < oldest_s)
-            (void)unlinkat(incoming_fd, entry->d_name, 0);
+        if (!is_ours(entry->d_name) ||
+            fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+            !S_ISREG(st.st_mode) || st.st_mtim.tv_sec >= before_ms / 1000 ||
+            (!sweep->dry_run && unlinkat(fd, entry->d_name, 0) < 0))
+            continue;
+        (*files)++;
+        sweep->bytes += (uint64_t)st.st_size;
     }
     closedir(directory);
+    return STATUS_OK;
 }
 
-static int open_directory(int at_fd, const char *path)
+static bool is_leftover(const char *name)
 {
-    return openat(at_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return name[0] != '.';
 }
+
+static bool is_shelf(const char *name)
+{
+    return strlen(name) == 2 && strspn(name, BASE32) == 2;
+}
+
+/* "yyyy...y.png" and "yyyy...y.p.png", see store_name(). */
+static bool is_picture(const char *name)
+{
+    size_t letters = strspn(name, BASE32);
+
+    return letters == STORE_FILE_LETTERS &&
+           (str_eq(name + letters, ".png") || str_eq(name + letters, ".p.png"));
+}
+
+/* A live writer's file is younger than any transfer lasts. */
+static enum status sweep_leftovers(struct store_dir *dir,
+                                   struct store_sweep *sweep)
+{
+    return sweep_directory(dir->incoming_fd, ".", is_leftover,
+                           wall_ms() - STORE_LEFTOVER_MS, sweep,
+                           &sweep->leftovers);
+}
+
+static enum status dir_sweep(struct store *store, struct store_sweep *sweep)
+{
+    struct store_dir *dir = dir_of(store);
+    int fd = open_directory(dir->root_fd, ".");
+    DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
+    enum status status = sweep_leftovers(dir, sweep);
+    const struct dirent *entry;
+
+    if (directory == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return STATUS_IO;
+    }
+    while (sweep->before_ms != INT64_MIN && sweep->files < SWEEP_MAX &&
+           (entry = readdir(directory)) != NULL) {
+        enum status swept;
+
+        if (!is_shelf(entry->d_name))
+            continue;
+        swept = sweep_directory(fd, entry->d_name, is_picture, sweep->before_ms,
+                                sweep, &sweep->files);
+        status = status == STATUS_OK ? swept : status;
+    }
+    closedir(directory);
+    return status;
+}
+
+/* ---- opening */
 
 static enum status open_directories(struct store_dir *dir, const char *path)
 {
@@ -98,6 +166,7 @@ static enum status dir_open(struct store **out, const char *path, char *why,
                             size_t why_size)
 {
     struct store_dir *dir = calloc(1, sizeof(*dir));
+    struct store_sweep leftovers = {.dry_run = false};
     enum status status;
 
     if (dir == NULL)
@@ -112,7 +181,7 @@ static enum status dir_open(struct store **out, const char *path, char *why,
         dir_close(&dir->store);
         return status;
     }
-    sweep(dir->incoming_fd);
+    (void)!sweep_leftovers(dir, &leftovers);
     *out = &dir->store;
     return STATUS_OK;
 }
@@ -342,4 +411,5 @@ const struct store_ops store_dir_ops = {
     .discard = dir_discard,
     .remove = dir_remove,
     .check_space = dir_check_space,
+    .sweep = dir_sweep,
 };

@@ -452,6 +452,82 @@ static void test_full_disk_leaves_no_half_file(void **state)
     assert_int_equal(access(path, F_OK), -1);
 }
 
+/* ---- sweeping */
+
+static void publish_of_age(struct fixture *f, const char *name, int64_t age_s)
+{
+    const struct timespec times[2] = {
+        {.tv_sec = wall_ms() / 1000 - age_s},
+        {.tv_sec = wall_ms() / 1000 - age_s},
+    };
+    struct store_file file;
+    char path[256];
+
+    assert_int_equal(store_begin(f->store, &file), STATUS_OK);
+    assert_int_equal(write(file.fd, "picture", 7), 7);
+    assert_int_equal(store_publish(f->store, &file, 7, name), STATUS_OK);
+    (void)snprintf(path, sizeof(path), "%s/deep/public/%s", f->root, name);
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static bool is_published(const struct fixture *f, const char *name)
+{
+    char path[256];
+
+    (void)snprintf(path, sizeof(path), "%s/deep/public/%s", f->root, name);
+    return access(path, F_OK) == 0;
+}
+
+#define OLD "ab/cdefghijklmnopqrstuvwxyz234567"
+#define NEW "ac/cdefghijklmnopqrstuvwxyz234567"
+
+static void sweep_removes_what_is_too_old(void **state)
+{
+    struct fixture *f = *state;
+    struct store_sweep sweep = {.before_ms = wall_ms() - 3600000};
+
+    publish_of_age(f, OLD ".png", 7200);
+    publish_of_age(f, OLD ".p.png", 7200);
+    publish_of_age(f, NEW ".png", 1800);
+    publish_of_age(f, "ab/notes.txt", 7200);
+    publish_of_age(f, "abc/defghijklmnopqrstuvwxyz234567a.png", 7200);
+    sweep.dry_run = true;
+    assert_int_equal(store_sweep(f->store, &sweep), STATUS_OK);
+    assert_int_equal(sweep.files, 2);
+    assert_int_equal(sweep.bytes, 14);
+    assert_true(is_published(f, OLD ".png"));
+    sweep.dry_run = false;
+    assert_int_equal(store_sweep(f->store, &sweep), STATUS_OK);
+    assert_int_equal(sweep.files, 2);
+    assert_false(is_published(f, OLD ".png"));
+    assert_false(is_published(f, OLD ".p.png"));
+    assert_true(is_published(f, NEW ".png"));
+    assert_true(is_published(f, "ab/notes.txt"));
+    assert_true(is_published(f, "abc/defghijklmnopqrstuvwxyz234567a.png"));
+    assert_int_equal(store_sweep(f->store, &sweep), STATUS_OK);
+    assert_int_equal(sweep.files, 0);
+}
+
+static void sweep_without_an_age_removes_nothing_published(void **state)
+{
+    struct fixture *f = *state;
+    struct store_sweep sweep = {.before_ms = INT64_MIN};
+    const struct timespec times[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+    struct store_file file;
+    char path[256];
+
+    publish_of_age(f, OLD ".png", 1000000);
+    assert_int_equal(store_begin(f->store, &file), STATUS_OK);
+    (void)snprintf(path, sizeof(path), "%s/deep/public/.incoming/%s", f->root,
+                   file.temp_name);
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    assert_int_equal(store_sweep(f->store, &sweep), STATUS_OK);
+    assert_int_equal(sweep.files, 0);
+    assert_int_equal(sweep.leftovers, 1);
+    assert_true(is_published(f, OLD ".png"));
+    store_discard(f->store, &file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -471,6 +547,10 @@ int main(void)
         cmocka_unit_test(test_name_key_is_made_once),
         cmocka_unit_test(test_reading_files),
         cmocka_unit_test(test_full_disk_leaves_no_half_file),
+        cmocka_unit_test_setup_teardown(sweep_removes_what_is_too_old, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(
+            sweep_without_an_age_removes_nothing_published, setup, teardown),
     };
     struct CMUnitTest with_store[ARRAY_COUNT(tests)];
 
