@@ -18,6 +18,8 @@ int cmd_serve(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_jobs(int argc, char **argv);
 int cmd_webhook(int argc, char **argv);
+int cmd_janitor(int argc, char **argv);
+int cmd_purge(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 

@@ -4,6 +4,7 @@
  */
 #include "base.h"
 #include "commands.h"
+#include "config_table.h"
 
 static const struct command {
     const char *name;
@@ -11,9 +12,11 @@ static const struct command {
     const char *summary;
 } commands[] = {
     {"serve", cmd_serve, "answer webhooks: FastCGI on descriptor 0, or CGI"},
-    {"check", cmd_check, "find out whether everything works"},
-    {"jobs", cmd_jobs, "look at jobs, retry and drop them"},
+    {"check", cmd_check, "find out whether everything works, and what to do"},
     {"webhook", cmd_webhook, "show, set and test the URL that LINE calls"},
+    {"jobs", cmd_jobs, "list, show and watch pictures; retry and drop them"},
+    {"purge", cmd_purge, "remove a picture for good"},
+    {"janitor", cmd_janitor, "remove what is to be kept no longer"},
     {"convert", cmd_convert, "turn picture files into PNG, as the worker does"},
     {"version", cmd_version, "print the version"},
 };
@@ -27,7 +30,41 @@ static void print_help(FILE *out)
     for (size_t i = 0; i < ARRAY_COUNT(commands); i++)
         (void)fprintf(out, "  %-8s %s\n", commands[i].name,
                       commands[i].summary);
-    (void)fprintf(out, "\n'darkroom COMMAND --help' says more of a command.\n");
+    (void)fprintf(out,
+                  "\n'darkroom COMMAND --help' says more of a command.\n"
+                  "darkroom(8), darkroom.conf(5)\n");
+}
+
+/* The command that was perhaps meant; NULL: none is near. */
+static const char *near_command(const char *word)
+{
+    size_t least = SIZE_MAX;
+    const char *near = NULL;
+
+    for (size_t i = 0; i < ARRAY_COUNT(commands); i++) {
+        size_t edits = config_edits(word, commands[i].name);
+
+        if (edits < least && edits * 2 < strlen(commands[i].name)) {
+            least = edits;
+            near = commands[i].name;
+        }
+    }
+    return near;
+}
+
+static int complain_of(const char *name)
+{
+    const char *near = near_command(name);
+
+    if (*name == '\0') {
+        print_help(stderr);
+        return EXIT_USAGE;
+    }
+    (void)fprintf(stderr, "darkroom: there is no command '%s'%s%s%s\n", name,
+                  near != NULL ? "; did you mean '" : "",
+                  near != NULL ? near : "", near != NULL ? "'?" : "");
+    (void)fprintf(stderr, "'darkroom --help' lists them.\n");
+    return EXIT_USAGE;
 }
 
 /* Both are set for every request (RFC 3875, 4.1); a FastCGI program, which is
@@ -54,8 +91,5 @@ int main(int argc, char **argv)
         if (str_eq(name, commands[i].name))
             return commands[i].run(argc - 1, argv + 1);
     }
-    if (*name != '\0')
-        (void)fprintf(stderr, "darkroom: unknown command '%s'\n", name);
-    print_help(stderr);
-    return EXIT_USAGE;
+    return complain_of(name);
 }

@@ -29,11 +29,10 @@ is "all of them are offered" "$(offered '')" \
         LC_ALL=C sort | paste -sd ' ')"
 is "those that begin so" "$(offered conv)" convert
 is "the options of one" "$(offered convert --p)" --preview
-like "of another" "$(offered check --)" '^--config --help .*--settings$'
-is "words of a command" "$(offered jobs '')" "drop list retry show watch"
+is "of another" "$(offered check --)" \
+    "--config --help --json --list-settings --offline --settings"
 is "every one has --help" "$(offered version --)" --help
 is "values" "$(offered convert --mode m)" max
-is "states" "$(offered jobs list --state d)" "dead done"
 is "files" "$(offered check --config a)" "a photo.jpg a.conf"
 is "pictures and directories" "$(offered convert p)" pictures
 is "nothing where nothing is due" "$(offered check '')" ""
@@ -51,7 +50,7 @@ chmod +x words
 COMP_WORDS=(./words jobs '')
 COMP_CWORD=2
 _darkroom
-is "words in one usage line" "${COMPREPLY[*]}" "list show retry"
+is "words of a command" "${COMPREPLY[*]}" "list show retry"
 
 # As bash itself does it, with the loader that Debian has.
 loader=/usr/share/bash-completion/bash_completion

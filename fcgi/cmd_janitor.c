@@ -1,0 +1,127 @@
+/*
+ * cmd_janitor.c: `darkroom janitor`: one sweep now, as the workers make one
+ * every hour.
+ */
+#include <getopt.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "janitor.h"
+#include "operate.h"
+
+static const char usage[] =
+    "usage: darkroom janitor [--dry-run] [--config FILE]\n\n"
+    "Removes published pictures beyond [store] retention, files that writers "
+    "left\n"
+    "that died, and jobs that have been done for a day. The workers do the "
+    "same "
+    "by\n"
+    "themselves, once in an hour; this is for now, or for a look.\n\n"
+    "  --dry-run      count, remove nothing\n"
+    "  --config FILE  the file; default is what DARKROOM_CONFIG names\n\n"
+    "Exit status: 0 done, 64 wrong arguments, 74 something could not be "
+    "removed,\n"
+    "78 the settings are wrong.\n";
+
+/* A transaction for each few: the workers take their turns in between. */
+static enum status forget_jobs(struct queue *queue, size_t *forgotten)
+{
+    enum status status = STATUS_OK;
+    size_t count = QUEUE_PURGE_MAX;
+
+    *forgotten = 0;
+    while (status == STATUS_OK && count == QUEUE_PURGE_MAX) {
+        status = queue_begin(queue);
+        if (status != STATUS_OK)
+            return status;
+        status = queue_purge(queue, wall_ms() - QUEUE_DONE_KEEP_MS,
+                             QUEUE_PURGE_MAX, &count);
+        if (status == STATUS_OK)
+            status = queue_commit(queue);
+        if (status != STATUS_OK)
+            queue_rollback(queue);
+        else
+            *forgotten += count;
+    }
+    return status;
+}
+
+static int fail(const char *what, const char *why)
+{
+    (void)fprintf(stderr, "darkroom janitor: %s: %s\n", what, why);
+    return EXIT_IO;
+}
+
+static int sweep_files(const struct config *config, bool dry_run)
+{
+    const char *path = strchr(config->store_url, ':');
+    struct store_sweep sweep = {.dry_run = dry_run};
+    char why[CONFIG_VALUE_MAX + 256] = "";
+    struct store *store = NULL;
+    enum status status;
+
+    if (path == NULL || access(path + 1, W_OK) < 0)
+        return fail(config->store_url, "there is nothing to write to");
+    status = store_open(&store, config->store_url, why, sizeof(why));
+    if (status != STATUS_OK)
+        return fail(config->store_url, why);
+    status = janitor_sweep(store, config, &sweep);
+    store_close(store);
+    (void)printf("%zu file%s beyond retention, %zu leftover%s, %.1f MB%s\n",
+                 sweep.files, sweep.files == 1 ? "" : "s", sweep.leftovers,
+                 sweep.leftovers == 1 ? "" : "s", (double)sweep.bytes / 1e6,
+                 dry_run ? " would be removed" : " removed");
+    return status == STATUS_OK ? EXIT_OK
+                               : fail(config->store_url, status_text(status));
+}
+
+static int sweep_jobs(const struct config *config)
+{
+    struct queue *queue = NULL;
+    size_t forgotten = 0;
+    int exit_status = operate_open_queue(config, "janitor", &queue);
+    enum status status;
+
+    if (exit_status != EXIT_OK)
+        return exit_status;
+    status = forget_jobs(queue, &forgotten);
+    queue_close(queue);
+    (void)printf("%zu finished job%s forgotten\n", forgotten,
+                 forgotten == 1 ? "" : "s");
+    return status == STATUS_OK ? EXIT_OK : fail("queue", status_text(status));
+}
+
+int cmd_janitor(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"dry-run", no_argument, NULL, 'd'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    const char *path = NULL;
+    struct config config;
+    bool dry_run = false;
+    int option, exit_status;
+
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+        if (option == 'h') {
+            (void)fputs(usage, stdout);
+            return EXIT_OK;
+        }
+        if (option != 'c' && option != 'd')
+            return operate_bad_option("janitor", option, argv[optind - 1]);
+        dry_run = dry_run || option == 'd';
+        path = option == 'c' ? optarg : path;
+    }
+    if (optind < argc)
+        return operate_usage_error("janitor", "what is '%s'?", argv[optind]);
+    exit_status = operate_load(&config, "janitor", path);
+    if (exit_status == EXIT_OK)
+        exit_status = sweep_files(&config, dry_run);
+    if (exit_status == EXIT_OK && !dry_run)
+        exit_status = sweep_jobs(&config);
+    config_release(&config);
+    return exit_status;
+}
