@@ -74,8 +74,9 @@ struct queue_lease {
 
 /* What an update may do besides; all zero: nothing. */
 struct queue_extra {
-    const char *messages; /* kept until the job ends and given to who claims it;
-                             at most MESSAGES_MAX_BYTES. NULL: as it was */
+    const char *messages; /* kept until the job ends, beyond that with a DEAD
+                             push, and given to who claims it; at most
+                             MESSAGES_MAX_BYTES. NULL: as it was */
     int64_t push_budget;  /* pushes of the channel in a month, 0: no bound */
     bool adopt_token;     /* job->reply_token and received_ms are to be written:
                              those of the reply that this job is part of */

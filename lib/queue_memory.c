@@ -514,8 +514,11 @@ static enum status next_messages(struct memory_queue *mem,
                                  const struct queue_extra *extra,
                                  const char **messages)
 {
-    *messages = is_over(job) ? NULL : row->messages;
-    if (is_over(job) || extra->messages == NULL)
+    bool is_kept =
+        !is_over(job) || (job->state == JOB_DEAD && job->push_key[0] != '\0');
+
+    *messages = is_kept ? row->messages : NULL;
+    if (!is_kept || extra->messages == NULL)
         return STATUS_OK;
     *messages = memory_keep(mem, extra->messages, strlen(extra->messages));
     return *messages != NULL ? STATUS_OK : STATUS_NO_MEMORY;

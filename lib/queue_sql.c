@@ -213,7 +213,8 @@ const char *const queue_sql_statements[SQL__COUNT] = {
         "reply_in_doubt = ?21, alone = ?22, last_status = ?23, "
         "reason = ?24, original_name = ?25, preview_name = ?26, "
         "token_spent = ?27, push_key = ?28, "
-        "messages = CASE WHEN ?16 < 2 THEN coalesce(?29, messages) END, "
+        "messages = CASE WHEN ?16 < 2 OR (?16 = 3 AND ?28 <> '') "
+        "THEN coalesce(?29, messages) END, "
         "owner = CASE WHEN ?16 = 1 THEN owner END "
         "WHERE " IS_HELD
         " AND (?16 >= 2 OR kind = 3 OR NOT EXISTS ("

@@ -245,6 +245,33 @@ static void messages_come_back_with_the_claim(void **state)
     assert_null(messages_of(queue, NOW));
 }
 
+/* A push that ended DEAD may be wanted once more: it must be the same. */
+static void messages_of_a_dead_push_are_kept(void **state)
+{
+    struct queue *queue = case_queue(state);
+    const struct queue_extra extra = {.messages = "[{}]"};
+    struct job push = put_of_kind(queue, JOB_IMAGE, "a", "1", LEASE);
+    struct job other = put_of_kind(queue, JOB_IMAGE, "b", "2", LEASE);
+    char *messages;
+
+    assert_true(str_copy(push.push_key, sizeof(push.push_key), "k1"));
+    push.stage = JOB_STAGE_PUSH;
+    assert_int_equal(case_update_with(queue, &push, &extra, NOW), STATUS_OK);
+    assert_int_equal(case_update_with(queue, &other, &extra, NOW), STATUS_OK);
+    push.state = other.state = JOB_DEAD;
+    assert_int_equal(case_update(queue, &push), STATUS_OK);
+    assert_int_equal(case_update(queue, &other), STATUS_OK);
+    case_begin(queue);
+    assert_int_equal(queue_requeue(queue, push.id, NOW), STATUS_OK);
+    assert_int_equal(queue_requeue(queue, other.id, NOW + 1), STATUS_OK);
+    case_commit(queue);
+    messages = messages_of(queue, NOW);
+    assert_non_null(messages);
+    assert_string_equal(messages, "[{}]");
+    free(messages);
+    assert_null(messages_of(queue, NOW + 1));
+}
+
 static void messages_have_a_bound(void **state)
 {
     struct queue *queue = case_queue(state);
@@ -733,6 +760,7 @@ int main(void)
         CASE_OVER_ALL(a_token_in_use_is_not_renewed),
         CASE_OVER_ALL(a_token_is_adopted_on_demand_only),
         CASE_OVER_ALL(messages_come_back_with_the_claim),
+        CASE_OVER_ALL(messages_of_a_dead_push_are_kept),
         CASE_OVER_ALL(messages_have_a_bound),
         CASE_OVER_ALL(the_last_member_wakes_the_set),
         CASE_OVER_ALL(a_set_that_waits_long_enough_goes_with_what_is_there),
