@@ -4,6 +4,7 @@ and prints the tables that README.md explains. Called by scripts/bench, which
 has installed and built what this needs.
 """
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -69,6 +70,11 @@ def find_tools(build):
     ]
 
 
+def children_cpu_s():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 class Bench:
     def __init__(self, build, work, quick):
         self.build, self.work, self.quick = build, work, quick
@@ -76,6 +82,8 @@ class Bench:
         self.tools = find_tools(build)
         self.samples = {}  # (picture, tool) -> list of dicts
         self.rates = {}    # (picture, tool) -> list of pictures/s
+        self.costs = {}    # (picture, tool) -> list of CPU ms a picture
+        self.loads = []    # of the machine
 
     def picture(self, name):
         return os.path.join(self.pictures, name)
@@ -113,10 +121,13 @@ class Bench:
         names = [os.path.join(sources, f"{i}.jpg") for i in range(count)]
         for name in names:
             shutil.copy(self.picture(picture), name)
+        before = children_cpu_s()
         start = time.monotonic()
         tool.run([*tool.command, "--quiet", "--jobs", str(CORES), *names,
                   results, "--preview", self.work])
         rate = count / (time.monotonic() - start)
+        self.costs.setdefault((picture, tool.name), []).append(
+            (children_cpu_s() - before) * 1000 / count)
         for name in os.listdir(self.work):
             if name[:-4].isdigit():
                 os.unlink(os.path.join(self.work, name))
@@ -125,6 +136,8 @@ class Bench:
     def rate_of_one_core(self, tool, picture, place, count):
         if tool.looped:
             said = tool.run(tool.argv(self, picture, place, count))
+            self.costs.setdefault((picture, tool.name), []).append(
+                float(said["cpu_ms"]))
             return count * 1000 / float(said["wall_ms"])
         start = time.monotonic()
         for _ in range(count):
@@ -145,17 +158,15 @@ class Bench:
                     range(CORES)))
         self.rates.setdefault((picture, tool.name), []).append(rate)
 
-    def median_rate(self, picture, tool):
-        rates = self.rates.get((picture, tool))
-        return statistics.median(rates) if rates else None
+    def best_rate(self, picture, tool):
+        """What else the machine does only ever slows a tool down, and one
+        with more threads less than one with few."""
+        return max(self.rates.get((picture, tool), []), default=None)
 
     def times_faster(self, picture, tool):
-        """The median of each round's ratio: a round is short, so both had
-        the same share of a busy machine."""
-        ours = self.rates.get((picture, "darkroom convert"))
-        theirs = self.rates.get((picture, tool))
-        return theirs and statistics.median(
-            a / b for a, b in zip(ours, theirs))
+        ours = self.best_rate(picture, "darkroom convert")
+        theirs = self.best_rate(picture, tool)
+        return theirs and ours / theirs
 
     # ---- all of it
 
@@ -170,22 +181,26 @@ class Bench:
                       "Pillow")
         tools = [tool for tool in self.tools if tool.present and
                  (not self.quick or tool.name in quick_ones)]
+        self.loads = [os.getloadavg()[0]]
         for _ in range(1 if self.quick else 3):
             for name in self.names():
                 for tool in tools:
                     self.measure(name, tool)
-        for _ in range(1 if self.quick else 4):
+        for _ in range(1 if self.quick else 6):
             for name in ("12mp.jpg", "1mp.jpg"):
                 for tool in tools:
                     if tool.looped or tool.name == "darkroom convert":
                         self.rate(name, tool, 0.5 if self.quick else 1.2)
+        self.loads.append(os.getloadavg()[0])
         self.print_all()
 
     # ---- tables
 
     def print_all(self):
+        loads = ", ".join(f"{load:.1f}" for load in self.loads)
         print(f"darkroom and its peers, {CORES} cores, "
-              f"{'one round' if self.quick else 'medians of rounds'}\n")
+              f"{'one round' if self.quick else 'medians of rounds'}; "
+              f"load before and after: {loads}\n")
         print("job: CPU ms of the job alone; whole: with the start of its "
               "process;\nMB: peak memory, original, preview\n")
         for name in self.names():
@@ -220,13 +235,18 @@ class Bench:
         return self.value(name, tool, "process_rss_kb") / 1024
 
     def print_rates(self):
+        names = ("12mp.jpg", "1mp.jpg")
         print(f"{'pictures per second, all cores':34}"
-              f"{'12mp.jpg':>10}{'1mp.jpg':>10}")
+              + "".join(f"{name:>10}" for name in names)
+              + "".join(f"{name + ', CPU ms':>18}" for name in names))
         for tool in self.tools:
-            rates = [self.median_rate(name, tool.name)
-                     for name in ("12mp.jpg", "1mp.jpg")]
+            rates = [self.best_rate(name, tool.name) for name in names]
+            costs = [self.costs.get((name, tool.name)) for name in names]
             if all(rates):
-                print(f"  {tool.name:32}{rates[0]:10.1f}{rates[1]:10.1f}")
+                print(f"  {tool.name:32}"
+                      + "".join(f"{rate:10.1f}" for rate in rates)
+                      + "".join(f"{statistics.median(cost):18.1f}"
+                                for cost in costs))
         print()
 
     def print_target(self, what, value, least, most, unit):
