@@ -98,6 +98,7 @@ struct http_transfer {
     int64_t max_bytes;
     size_t head_bytes;
     bool head_seen;            /* result.head is complete */
+    bool ended_well;           /* the handle is as good as new */
     struct http_result result; /* status: our own verdict, OK if none */
     char error[CURL_ERROR_SIZE];
 };
@@ -159,10 +160,15 @@ static void detach(struct http_transfer *t)
     TAILQ_REMOVE(t->queued ? &t->http->todo : &t->http->quiet, t, link);
 }
 
+/* curl 7.88 leaves the buffer of a transfer that never had a connection (its
+ * name is not known, it was cancelled) with the handle, which is in no fit
+ * state then: CURLOPT_BUFFERSIZE is refused for good, also after a reset. */
 static void transfer_free(struct http_transfer *t)
 {
-    if (t->easy != NULL)
+    if (t->ended_well)
         give_easy(t->http, t->easy);
+    else
+        curl_easy_cleanup(t->easy);
     curl_slist_free_all(t->headers);
     free(t);
 }
@@ -186,6 +192,7 @@ static void finish(struct http_transfer *t, CURLcode code)
     struct http_result *result = &t->result;
 
     result->status = status_of(t, code);
+    t->ended_well = result->status == STATUS_OK;
     result->elapsed_ms = loop_now_ms(t->http->loop) - t->started_ms;
     if (result->status == STATUS_OK)
         result->error = "";

@@ -727,10 +727,11 @@ int getaddrinfo(const char *name, const char *service,
 {
     struct timespec until;
 
-    (void)name;
     (void)service;
     (void)hints;
     (void)out;
+    if (strncmp(name, "unknown.", 8) == 0)
+        return EAI_NONAME;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += GATE_S;
     pthread_mutex_lock(&gate.lock);
@@ -796,6 +797,41 @@ static void test_free_while_a_name_is_looked_up(void **state)
     http_free(b->http);
     b->http = NULL;
     assert_true(gate_release());
+}
+
+static void test_an_unknown_name_spoils_no_later_transfer(void **state)
+{
+    struct bench *b = *state;
+    struct fetch f;
+
+    for (int i = 0; i < 3; i++) {
+        fetch_init(&f, b, "http://unknown.invalid/");
+        fetch_start(&f);
+        bench_run(b);
+        fetch_assert_failed(&f, STATUS_NETWORK);
+    }
+    fetch_now(&f, b, "/get?bytes=10");
+    fetch_assert_whole(&f, 10);
+}
+
+static void test_nor_does_one_cancelled_before_it_connects(void **state)
+{
+    struct bench *b = *state;
+    struct fetch slow, other;
+
+    fetch_init(&slow, b, "http://slow.invalid/");
+    fetch_start(&slow);
+    fetch_init(&other, b,
+               bench_url(b, "/get?bytes=20000&step=1000&pause_ms=5"));
+    other.cancel_in_done = &slow;
+    fetch_start(&other);
+    bench_run(b);
+    fetch_assert_whole(&other, 20000);
+    assert_true(gate_release());
+    for (int i = 0; i < 3; i++) {
+        fetch_now(&other, b, "/get?bytes=10");
+        fetch_assert_whole(&other, 10);
+    }
 }
 
 /* ---- proxies */
@@ -877,6 +913,8 @@ int main(void)
         TEST(test_start_in_a_callback),
         TEST(test_free_with_transfers_under_way),
         TEST(test_a_slow_name_holds_up_nobody),
+        TEST(test_an_unknown_name_spoils_no_later_transfer),
+        TEST(test_nor_does_one_cancelled_before_it_connects),
         TEST(test_free_while_a_name_is_looked_up),
         TEST(test_no_proxy_for_this_machine),
         TEST(test_a_proxy_for_the_rest),
