@@ -56,9 +56,10 @@ said_so_far() {
 "$smoke_top/scripts/run" >"$stack_dir/said" 2>&1 </dev/null &
 runner=$!
 ok "it stays up" stack_until 30 said_so_far "^Up"
-stack_sim_url=$(grep -o 'SIM_URL=[^ ]*' "$stack_dir/said" | cut -d= -f2)
 smoke_photo
-send_photo "$photo" >/dev/null
+command=$(sed -n 's/.*another photo: *\(.*\) FILE$/\1/p' "$stack_dir/said")
+ok "the command that it names sends another photo" \
+    bash -c "cd '$smoke_top' && $command '$photo' >/dev/null"
 ok "with a line for each picture" stack_until 20 said_so_far \
     "replied after [0-9]* ms  1224 x 918"
 mapfile -t family < <(stack_family $runner)
@@ -66,5 +67,13 @@ kill -TERM $runner
 wait $runner
 is "it stops when told to" $? 0
 is "and with it all it started" "$(stack_left "${family[@]}")" ""
+
+# What it remembers of the first time is not in the way of the second.
+"$smoke_top/scripts/run" >"$stack_dir/said" 2>&1 </dev/null &
+runner=$!
+ok "a photo is answered the second time, too" stack_until 30 said_so_far \
+    "reply delivered"
+kill -TERM $runner
+wait $runner
 
 done_testing
