@@ -62,6 +62,16 @@ ok "the command that it names sends another photo" \
     bash -c "cd '$smoke_top' && $command '$photo' >/dev/null"
 ok "with a line for each picture" stack_until 20 said_so_far \
     "replied after [0-9]* ms  1224 x 918"
+# Those of the quick start for a second terminal, at this one's places.
+commands=$(sed -n '/^export SIM_PORT_FILE/,/^```/p' \
+    "$smoke_top/scripts/docs/quick-start.md" | sed "/^\`\`\`/d
+    s,run/sim/,$RUN/sim/,
+    s,https://127.0.0.1:[0-9]*,$(grep -o 'https://127[0-9.:]*' \
+    "$stack_dir/said" | head -n 1),")
+ok "there are commands in the quick start" [ -n "$commands" ]
+said=$(cd "$smoke_top" && bash -eu -c "$commands" 2>&1)
+is "they work" $? 0
+like "to the last" "$said" 'ok$'
 mapfile -t family < <(stack_family $runner)
 kill -TERM $runner
 wait $runner
