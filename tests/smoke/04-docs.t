@@ -23,8 +23,7 @@ QUICK = [DOCS + "quick-start%s.md" % tail for tail in ("", ".ja", ".zh-TW")]
 # themselves what to do.
 SILENT = {
     "lib/check*.c": "says itself what to do",
-    "fcgi/cmd_jobs.c": "says itself what to do",
-    "fcgi/cmd_webhook.c": "says itself what to do",
+    "fcgi/cmd_[!c]*.c": "say themselves what to do",
     "fcgi/jobs_print.c": "receipts",
     "fcgi/operate.c": "says itself what to do",
     "lib/config_show.c": "the example of the settings",
@@ -37,7 +36,6 @@ SILENT = {
     "lib/image/decoder_png.c": "libpng's words, to know them by",
     "fcgi/main.c": "help",
     "fcgi/cmd_check.c": "help",
-    "fcgi/cmd_serve.c": "help",
 }
 REASONS_IN_SQL = ["the stored job is damaged"]
 
