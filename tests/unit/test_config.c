@@ -268,6 +268,52 @@ static char *load_beside(const char *variable)
     return errors;
 }
 
+static void test_ages(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t ms;
+    } ages[] = {{"30d", 2592000000},
+                {"1h", 3600000},
+                {"90m", 5400000},
+                {"3650d", 315360000000},
+                {"forever", 0}};
+    static const char *const wrong[] = {"30",   "d",  "59m",   "3651d",
+                                        "-30d", "0d", "30 d",  "30D",
+                                        "1d1h", "0",  "never", "99999999999d"};
+    struct config config;
+
+    (void)state;
+    free(load(&config, least, STATUS_OK));
+    assert_int_equal(config.retention_ms, 2592000000);
+    config_release(&config);
+    for (size_t i = 0; i < ARRAY_COUNT(ages); i++) {
+        char variable[64];
+        const char *variables[] = {least[0], least[1], least[2], variable,
+                                   NULL};
+
+        (void)snprintf(variable, sizeof(variable),
+                       "DARKROOM_STORE_RETENTION=%s", ages[i].text);
+        free(load(&config, variables, STATUS_OK));
+        assert_int_equal(config.retention_ms, ages[i].ms);
+        config_release(&config);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
+        char variable[64], expected[160];
+        char *errors;
+
+        (void)snprintf(variable, sizeof(variable),
+                       "DARKROOM_STORE_RETENTION=%s", wrong[i]);
+        (void)snprintf(expected, sizeof(expected),
+                       "DARKROOM_STORE_RETENTION: '%s' is neither forever nor "
+                       "an age from 1h to 3650d\n",
+                       wrong[i]);
+        errors = load_beside(variable);
+        assert_string_equal(errors, expected);
+        free(errors);
+    }
+}
+
 static void test_near_misses_are_named(void **state)
 {
     static const char *const names[][2] = {
@@ -513,6 +559,7 @@ int main(void)
         cmocka_unit_test(test_defaults_of_a_channel),
         cmocka_unit_test(test_all_settings_of_a_channel),
         cmocka_unit_test(test_late_needs_push),
+        cmocka_unit_test(test_ages),
         cmocka_unit_test(test_near_misses_are_named),
         cmocka_unit_test(test_bad_values_of_a_channel),
         cmocka_unit_test(test_plain_http_to_private_addresses),
