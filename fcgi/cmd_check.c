@@ -268,7 +268,9 @@ static int check(struct check_command *command)
     struct config config;
     int exit_status = operate_load(&config, "check", command->path);
 
-    if (exit_status == EXIT_OK && command->json) {
+    if (exit_status != EXIT_OK && command->json) {
+        (void)show_settings(command); /* says "ok": false, and why */
+    } else if (exit_status == EXIT_OK && command->json) {
         exit_status = run_json(command, &config);
     } else if (exit_status == EXIT_OK) {
         exit_status = run(command, &config) == STATUS_OK ? EXIT_OK : EXIT_IO;

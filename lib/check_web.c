@@ -69,9 +69,11 @@ static void run(struct fetch *fetch, struct http_request *request)
 
 /* ---- failures that both requests may have */
 
+/* By curl's words. A handshake that breaks off is not: that may be another
+ * program. */
 static bool is_about_certificates(const char *words)
 {
-    return strstr(words, "certificate") != NULL || strstr(words, "SSL") != NULL;
+    return strstr(words, "certificate") != NULL;
 }
 
 static const char *transport_advice(const struct fetch *fetch)

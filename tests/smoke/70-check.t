@@ -49,6 +49,9 @@ state_is_lawful
 
 # ---- arguments
 
+PUBLIC_URL=http://bot.example.com check --json 2>/dev/null
+is "settings that are wrong are another failure" $status 78
+like "for programs, too" "$said" '"ok":false'
 check --ofline
 is "a wrong option is an error" $status 64
 like "that is named" "$said" "'--ofline' is no option of check"
