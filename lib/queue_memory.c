@@ -711,7 +711,8 @@ static enum status memory_drop(struct queue *queue, int64_t id,
     row->job.outcome = JOB_OUTCOME_DEAD;
     row->job.due_ms = now_ms;
     (void)str_copy(row->job.reason, sizeof(row->job.reason), reason);
-    row->messages = NULL;
+    if (row->job.push_key[0] == '\0')
+        row->messages = NULL;
     return wake_set(mem, &row->job, now_ms);
 }
 

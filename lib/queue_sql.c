@@ -257,7 +257,8 @@ const char *const queue_sql_statements[SQL__COUNT] = {
         "stage = CASE WHEN push_key <> '' THEN 2 ELSE 0 END "
         "WHERE id = ?1 AND state = 3",
     [SQL_DROP] =
-        "UPDATE job SET state = 3, owner = NULL, messages = NULL, "
+        "UPDATE job SET state = 3, owner = NULL, "
+        "messages = CASE WHEN push_key <> '' THEN messages END, "
         "outcome = ?2, reason = ?3, due_ms = ?4 "
         "WHERE id = ?1 AND state < 2 RETURNING set_id, channel",
     [SQL_TALLY] = "SELECT state, jobs FROM tally",

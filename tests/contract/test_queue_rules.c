@@ -726,6 +726,29 @@ static void a_dropped_job_is_dead(void **state)
     assert_int_equal(drop(queue, leased.id + 1), STATUS_NOT_FOUND);
 }
 
+static void a_dropped_push_keeps_its_messages(void **state)
+{
+    struct queue *queue = case_queue(state);
+    const struct queue_extra extra = {.messages = "[{}]"};
+    struct job push = put_of_kind(queue, JOB_IMAGE, "a", "1", LEASE);
+    struct job other = put_of_kind(queue, JOB_IMAGE, "b", "2", LEASE);
+    char *messages;
+
+    assert_true(str_copy(push.push_key, sizeof(push.push_key), "k1"));
+    push.stage = JOB_STAGE_PUSH;
+    assert_int_equal(case_update_with(queue, &push, &extra, NOW), STATUS_OK);
+    assert_int_equal(case_update_with(queue, &other, &extra, NOW), STATUS_OK);
+    assert_int_equal(drop(queue, push.id), STATUS_OK);
+    assert_int_equal(drop(queue, other.id), STATUS_OK);
+    assert_int_equal(requeue(queue, push.id, NOW), STATUS_OK);
+    messages = messages_of(queue, NOW);
+    assert_non_null(messages);
+    assert_string_equal(messages, "[{}]");
+    free(messages);
+    assert_int_equal(requeue(queue, other.id, NOW), STATUS_OK);
+    assert_null(messages_of(queue, NOW));
+}
+
 static void a_set_does_not_wait_for_a_dropped_member(void **state)
 {
     struct queue *queue = case_queue(state);
@@ -781,6 +804,7 @@ int main(void)
         CASE_OVER_ALL(a_dead_job_can_be_tried_once_more),
         CASE_OVER_ALL(a_push_that_was_begun_goes_on),
         CASE_OVER_ALL(a_dropped_job_is_dead),
+        CASE_OVER_ALL(a_dropped_push_keeps_its_messages),
         CASE_OVER_ALL(a_set_does_not_wait_for_a_dropped_member),
     };
 
