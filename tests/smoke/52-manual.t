@@ -9,7 +9,8 @@ set -u
 # The comment's indented lines, from the function's name to its last brace.
 example() {
     sed -n '/^ \*   static enum status normalize/,/^ \*   }/p' \
-        "$top/lib/image/transcode.h" | sed 's/^ \*   \{0,1\}//'
+        "$top/lib/image/transcode.h" |
+        sed -n 's/^ \*   \{0,1\}//p'
 }
 
 compiles() {

@@ -43,7 +43,7 @@ channel ZH "ACCESS_TOKEN=$stack_token" LANGUAGE=zh-TW
 channel OWN "ACCESS_TOKEN=$stack_token" FAILURE_TEXT='Try "another" 📷'
 channel QUOTE "ACCESS_TOKEN=$stack_token" QUOTE_TEXT='Developed:' \
     SENDER_NAME=Darkroom MARK_AS_READ=on LOADING=off
-channel FILE "ACCESS_TOKEN_FILE=$stack_dir/token"
+channel FILE "ACCESS_TOKEN_FILE=$stack_dir/token" LOADING=off
 smoke_must stack_nginx
 smoke_must stack_sim
 smoke_must stack_pool 1
