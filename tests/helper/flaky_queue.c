@@ -30,8 +30,11 @@ static enum status flaky_begin(struct queue *queue)
     struct flaky *f = flaky_of(queue);
 
     atomic_fetch_add(&f->begins, 1);
-    if (atomic_load(&f->begin_waits))
+    atomic_store(&f->updates, 0);
+    if (atomic_load(&f->begin_waits)) {
+        atomic_fetch_add(&f->begins_held, 1);
         assert_int_equal(sem_wait(&f->begin_may), 0);
+    }
     if (must_fail(&f->begin_fails))
         return atomic_load(&f->failure);
     return queue_begin(f->inner);
@@ -44,6 +47,8 @@ static enum status flaky_commit(struct queue *queue)
     if (must_fail(&f->commit_fails))
         return atomic_load(&f->failure);
     atomic_fetch_add(&f->commits, 1);
+    if (atomic_load(&f->updates) > atomic_load(&f->most_updates))
+        atomic_store(&f->most_updates, atomic_load(&f->updates));
     return queue_commit(f->inner);
 }
 
@@ -85,6 +90,7 @@ static enum status flaky_update(struct queue *queue, struct job *job,
 
     if (must_fail(&f->update_fails))
         return atomic_load(&f->failure);
+    atomic_fetch_add(&f->updates, 1);
     return queue_update(f->inner, job, extra, now_ms);
 }
 

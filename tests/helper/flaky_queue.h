@@ -24,8 +24,11 @@ struct flaky {
     atomic_int puts_before_failure;
     _Atomic enum status failure;
     atomic_bool begin_waits; /* for a post of `begin_may` */
+    atomic_int begins_held;  /* so far */
     sem_t begin_may;
     atomic_int begins, commits;
+    atomic_int updates;      /* since the last begin */
+    atomic_int most_updates; /* in one commit */
     atomic_llong extended_until;
     atomic_llong told_ready; /* stats as they are told, if > 0 */
 };
