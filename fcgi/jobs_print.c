@@ -87,6 +87,10 @@ void jobs_print_receipt(const struct config *config, const struct job *job)
     (void)printf("  %-10s %d\n", "tries", (int)job->attempts);
     print_time("sent", job->event_ms, 0);
     print_time("received", job->received_ms, 0);
+    if (job->fetched_ms > 0)
+        print_time("fetched", job->fetched_ms, job->received_ms);
+    if (job->published_ms > 0)
+        print_time("published", job->published_ms, job->received_ms);
     print_time(is_over(job)               ? "ended"
                : job->state == JOB_LEASED ? "leased to"
                                           : "due",
@@ -139,6 +143,8 @@ static void put_job(struct json_out *out, const struct config *config,
     json_bool(out, job->reply_in_doubt);
     number(out, "event_ms", job->event_ms);
     number(out, "received_ms", job->received_ms);
+    number(out, "fetched_ms", job->fetched_ms);
+    number(out, "published_ms", job->published_ms);
     number(out, "due_ms", job->due_ms);
     number(out, "set_index", job->set_index);
     number(out, "set_total", job->set_total);

@@ -85,6 +85,10 @@ struct job {
     enum status last_status;
     char reason[JOB_REASON_MAX + 1]; /* of the last failure, for people */
 
+    /* when (wall clock) all of the content was there and both files were
+     * published; 0 if not yet */
+    int64_t fetched_ms, published_ms;
+
     /* what was published; set when stage becomes REPLY */
     char original_name[JOB_FILE_NAME_MAX + 1];
     char preview_name[JOB_FILE_NAME_MAX + 1];

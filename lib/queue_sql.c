@@ -83,6 +83,8 @@ const char *const queue_sql_migrations[QUEUE_SQL_VERSION] = {
     "  preview_name TEXT NOT NULL,"
     "  token_spent INTEGER NOT NULL DEFAULT 0,"
     "  push_key TEXT NOT NULL DEFAULT '',"
+    "  fetched_ms INTEGER NOT NULL DEFAULT 0,"
+    "  published_ms INTEGER NOT NULL DEFAULT 0,"
     "  messages TEXT,"
     "  owner TEXT CHECK ((state = 1) = (owner IS NOT NULL)),"
     "  UNIQUE (message_id, channel, event_id)"
@@ -147,11 +149,12 @@ const char *const queue_sql_migrations[QUEUE_SQL_VERSION] = {
     "set_index, set_total, external_url"
 #define PROGRESS                                                               \
     "state, stage, outcome, attempts, due_ms, reply_in_doubt, alone, "         \
-    "last_status, reason, original_name, preview_name, token_spent, push_key"
+    "last_status, reason, original_name, preview_name, token_spent, "          \
+    "push_key, fetched_ms, published_ms"
 #define JOB "id, " ORIGIN ", " PROGRESS ", messages"
 
 /* As the parameters of an UPDATE name the job. */
-#define IS_HELD "id = ?31 AND state = 1 AND owner = ?30"
+#define IS_HELD "id = ?33 AND state = 1 AND owner = ?32"
 
 #define IS_OF_FILTER                                                           \
     "id < ?1 AND received_ms >= ?2 AND (?3 < 0 OR state = ?3) "                \
@@ -167,7 +170,7 @@ const char *const queue_sql_statements[SQL__COUNT] = {
         ", owner) "
         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, "
         "?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, "
-        "?30) "
+        "?29, ?30, ?32) "
         "ON CONFLICT (message_id, channel, event_id) DO NOTHING",
     [SQL_FIND] =
         "SELECT id, state < 2 FROM job "
@@ -212,9 +215,10 @@ const char *const queue_sql_statements[SQL__COUNT] = {
         "due_ms = CASE WHEN ?16 = 1 THEN max(due_ms, ?20) ELSE ?20 END, "
         "reply_in_doubt = ?21, alone = ?22, last_status = ?23, "
         "reason = ?24, original_name = ?25, preview_name = ?26, "
-        "token_spent = ?27, push_key = ?28, "
+        "token_spent = ?27, push_key = ?28, fetched_ms = ?29, "
+        "published_ms = ?30, "
         "messages = CASE WHEN ?16 < 2 OR (?16 = 3 AND ?28 <> '') "
-        "THEN coalesce(?29, messages) END, "
+        "THEN coalesce(?31, messages) END, "
         "owner = CASE WHEN ?16 = 1 THEN owner END "
         "WHERE " IS_HELD
         " AND (?16 >= 2 OR kind = 3 OR NOT EXISTS ("

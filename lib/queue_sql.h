@@ -55,6 +55,8 @@ enum column {
     C_PREVIEW_NAME,
     C_TOKEN_SPENT,
     C_PUSH_KEY,
+    C_FETCHED_MS,
+    C_PUBLISHED_MS,
     C_MESSAGES,
     P_OWNER,
     P_ID,

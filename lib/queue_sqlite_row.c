@@ -41,6 +41,8 @@ void sqlite_bind_progress(struct queue_db *db, enum sql sql,
     queue_db_text(db, sql, C_PREVIEW_NAME, job->preview_name);
     queue_db_int(db, sql, C_TOKEN_SPENT, job->token_spent);
     queue_db_text(db, sql, C_PUSH_KEY, job->push_key);
+    queue_db_int(db, sql, C_FETCHED_MS, job->fetched_ms);
+    queue_db_int(db, sql, C_PUBLISHED_MS, job->published_ms);
 }
 
 static void read_origin(struct queue_row *row, struct job *job)
@@ -98,6 +100,8 @@ static void read_progress(struct queue_row *row, struct job *job)
                    sizeof(job->preview_name));
     job->token_spent = queue_row_int(row, C_TOKEN_SPENT, 0, 1) == 1;
     queue_row_text(row, C_PUSH_KEY, job->push_key, sizeof(job->push_key));
+    job->fetched_ms = queue_row_int(row, C_FETCHED_MS, 0, INT64_MAX);
+    job->published_ms = queue_row_int(row, C_PUBLISHED_MS, 0, INT64_MAX);
 }
 
 enum status sqlite_read_job(struct queue_db *db, enum sql sql, struct job *job,

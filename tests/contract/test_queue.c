@@ -213,6 +213,8 @@ static void update_writes_every_field(void **state)
                          "ab/cdefgh.png"));
     assert_true(
         str_copy(job.preview_name, sizeof(job.preview_name), "ij/klmn.png"));
+    job.fetched_ms = 1790000003000;
+    job.published_ms = 1790000004000;
     assert_true(str_copy(job.push_key, sizeof(job.push_key), "a-key"));
     assert_int_equal(case_update(queue, &job), STATUS_OK);
     stored = case_get(queue, job.id);

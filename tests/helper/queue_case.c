@@ -198,4 +198,6 @@ void case_assert_equal(const struct job *a, const struct job *b)
     assert_string_equal(a->external_url, b->external_url);
     assert_int_equal(a->token_spent, b->token_spent);
     assert_string_equal(a->push_key, b->push_key);
+    assert_int_equal(a->fetched_ms, b->fetched_ms);
+    assert_int_equal(a->published_ms, b->published_ms);
 }

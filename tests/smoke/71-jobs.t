@@ -62,9 +62,14 @@ is "a state that does not exist is an error" $status 64
 
 jobs show "$good"
 like "a receipt says the outcome" "$said" 'outcome +replied'
+like "and when each stage was over" "$(tr '\n' ' ' <<<"$said")" \
+    'received .* fetched .*after the webhook.* published .* ended '
 like "and where the picture is" "$said" \
     "original +$stack_url/static/[a-z2-7]{2}/[a-z2-7]{30}.png"
 number=$(jq -r .id <<<"$("$BUILD/darkroom" jobs show --json "$good")")
+is "for programs in order, too" "$("$BUILD/darkroom" jobs show --json \
+    "$good" | jq '.received_ms <= .fetched_ms and
+        .fetched_ms <= .published_ms and .published_ms <= .due_ms')" true
 jobs show "$number"
 like "a number will do, too" "$said" "message $good"
 jobs show 99999999
