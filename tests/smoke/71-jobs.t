@@ -108,14 +108,16 @@ is "not twice" $status 1
 
 # ---- watch
 
+# watched MESSAGE OUTCOME: it is the last that was seen of it.
+watched() {
+    [ "$(jq -r --arg id "$1" 'select(.message_id == $id) | .outcome' \
+        <"$stack_dir/watched" | tail -n 1)" = "$2" ]
+}
+ok "who watches sees the end of the first" \
+    stack_until 10 watched "$good" replied
+ok "and that of the second" stack_until 10 watched "$bad" pushed
 kill "$watcher"
 wait "$watcher" 2>/dev/null
-is "who watched saw the end of the first" "$(jq -r --arg id "$good" \
-    'select(.message_id == $id) | .outcome' <"$stack_dir/watched" |
-    tail -n 1)" replied
-is "and that of the second" "$(jq -r --arg id "$bad" \
-    'select(.message_id == $id) | .outcome' <"$stack_dir/watched" |
-    tail -n 1)" pushed
 
 # ---- what can go wrong
 
