@@ -4,7 +4,6 @@
  */
 #include <getopt.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +12,9 @@
 #include "convert.h"
 #include "convert_report.h"
 #include "log.h"
+#include "operate.h"
+
+#define COMMAND "convert" /* as it is called in what goes wrong */
 
 static const char usage[] =
     "usage: darkroom convert [OPTION...] IN... OUT\n\n"
@@ -59,18 +61,6 @@ struct convert_command {
     int worst; /* exit status so far */
 };
 
-PRINTF_LIKE(1, 2) static int usage_error(const char *format, ...)
-{
-    va_list args;
-
-    (void)fputs("darkroom convert: ", stderr);
-    va_start(args, format);
-    (void)vfprintf(stderr, format, args);
-    va_end(args);
-    (void)fputs("\n'darkroom convert --help' says more.\n", stderr);
-    return EXIT_USAGE;
-}
-
 /* ---- options */
 
 /* "WxH" */
@@ -113,11 +103,13 @@ static int take_option(struct convert_command *command, int option,
     case 'm':
         return parse_mode(optarg, &command->limits)
                    ? EXIT_OK
-                   : usage_error("'%s' is none of fit, max and WxH", optarg);
+                   : operate_usage_error(
+                         COMMAND, "'%s' is none of fit, max and WxH", optarg);
     case 'n':
         return str_to_int64(optarg, 1, LAB_LABS_MAX, &command->jobs)
                    ? EXIT_OK
-                   : usage_error("jobs are 1 to %d", LAB_LABS_MAX);
+                   : operate_usage_error(COMMAND, "jobs are 1 to %d",
+                                         LAB_LABS_MAX);
     case 'w':
         command->limits.webp = true;
         return EXIT_OK;
@@ -130,11 +122,8 @@ static int take_option(struct convert_command *command, int option,
     case 'q':
         command->report.quiet = true;
         return EXIT_OK;
-    case ':':
-        return usage_error("'%s' needs a value", word);
     default:
-        return usage_error("'%s' is no option of convert, or takes no value",
-                           word);
+        return operate_bad_option(COMMAND, option, word);
     }
 }
 
@@ -167,7 +156,8 @@ static int parse_options(struct convert_command *command, int argc, char **argv)
             return exit_status;
     }
     if (argc - optind < 2)
-        return usage_error("it takes a picture and the name of its PNG");
+        return operate_usage_error(
+            COMMAND, "it takes a picture and the name of its PNG");
     return -1;
 }
 
@@ -203,13 +193,15 @@ static int check_output(const char *path, const char *input)
     if (stat(path, &out) < 0)
         return EXIT_OK;
     if (S_ISDIR(out.st_mode))
-        return usage_error("'%s' is a directory, but OUT is not", path);
+        return operate_usage_error(COMMAND,
+                                   "'%s' is a directory, but OUT is not", path);
     if (!S_ISREG(out.st_mode))
-        return usage_error("'%s' is not a file", path);
+        return operate_usage_error(COMMAND, "'%s' is not a file", path);
     if ((str_eq(input, CONVERT_STD) ? fstat(STDIN_FILENO, &in)
                                     : stat(input, &in)) == 0 &&
         in.st_dev == out.st_dev && in.st_ino == out.st_ino)
-        return usage_error("'%s' would overwrite its own input", path);
+        return operate_usage_error(COMMAND,
+                                   "'%s' would overwrite its own input", path);
     return EXIT_OK;
 }
 
@@ -243,13 +235,15 @@ static int check_picture(const struct convert_picture *picture)
     int exit_status = EXIT_OK;
 
     if (str_eq(original, CONVERT_STD) && isatty(STDOUT_FILENO) == 1)
-        return usage_error("a picture is nothing for a terminal");
+        return operate_usage_error(COMMAND,
+                                   "a picture is nothing for a terminal");
     if (!str_eq(original, CONVERT_STD))
         exit_status = check_output(original, picture->input);
     if (exit_status != EXIT_OK || preview == NULL)
         return exit_status;
     if (is_same_output(original, preview))
-        return usage_error("'%s' cannot be both original and preview", preview);
+        return operate_usage_error(
+            COMMAND, "'%s' cannot be both original and preview", preview);
     return check_output(preview, picture->input);
 }
 
@@ -263,7 +257,8 @@ static int plan_picture(struct convert_command *command, const char *input,
     command->count++;
     picture->input = input;
     if (str_eq(input, CONVERT_STD) && into_directory)
-        return usage_error("standard input needs the name of a file as OUT");
+        return operate_usage_error(
+            COMMAND, "standard input needs the name of a file as OUT");
     names[0] =
         into_directory ? name_in(command->out, input) : strdup(command->out);
     if (command->preview != NULL)
@@ -303,9 +298,9 @@ static int check_twins(const struct convert_command *command)
           compare_names);
     for (size_t i = 1; i < command->count && exit_status == EXIT_OK; i++) {
         if (str_eq(sorted[i - 1]->original, sorted[i]->original))
-            exit_status = usage_error("'%s' and '%s' would both become '%s'",
-                                      sorted[i - 1]->input, sorted[i]->input,
-                                      sorted[i]->original);
+            exit_status = operate_usage_error(
+                COMMAND, "'%s' and '%s' would both become '%s'",
+                sorted[i - 1]->input, sorted[i]->input, sorted[i]->original);
     }
     free(sorted);
     return exit_status;
@@ -317,12 +312,15 @@ static int plan(struct convert_command *command, char **inputs, size_t count)
     int exit_status = EXIT_OK;
 
     if (command->preview != NULL && str_eq(command->preview, CONVERT_STD))
-        return usage_error("a preview needs the name of a file");
+        return operate_usage_error(COMMAND,
+                                   "a preview needs the name of a file");
     if (into_directory && !is_directory(command->out))
-        return usage_error("'%s' is not a directory", command->out);
+        return operate_usage_error(COMMAND, "'%s' is not a directory",
+                                   command->out);
     if (into_directory && command->preview != NULL &&
         !is_directory(command->preview))
-        return usage_error("'%s' is not a directory", command->preview);
+        return operate_usage_error(COMMAND, "'%s' is not a directory",
+                                   command->preview);
     command->pictures = calloc(count, sizeof(command->pictures[0]));
     command->names = calloc(count, 2 * sizeof(command->names[0]));
     if (command->pictures == NULL || command->names == NULL)
