@@ -85,8 +85,8 @@ struct job {
     enum status last_status;
     char reason[JOB_REASON_MAX + 1]; /* of the last failure, for people */
 
-    /* when (wall clock) all of the content was there and both files were
-     * published; 0 if not yet */
+    /* wall clock: when all of the content was there, and when both files were
+     * published; both are set by the latter, and 0 until then */
     int64_t fetched_ms, published_ms;
 
     /* what was published; set when stage becomes REPLY */

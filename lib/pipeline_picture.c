@@ -232,7 +232,7 @@ static void on_content_done(void *arg, const struct line_outcome *outcome)
 
     task->call = NULL;
     task->external = NULL;
-    task->job.fetched_ms = wall_ms();
+    task->fetch_ended_ms = wall_ms();
     METRIC_ADD(METRIC_FETCHED_BYTES, outcome->body_bytes);
     METRIC_OBSERVE_MS(METRIC_SECONDS_FETCH, outcome->elapsed_ms);
     LOG(INFO, "fetched", LOG_STR("job", task->job.message_id),
@@ -469,6 +469,7 @@ static void published(void *arg)
         fail(task, task->work_status, 0, "publishing");
         return;
     }
+    task->job.fetched_ms = task->fetch_ended_ms;
     task->job.published_ms = wall_ms();
     metrics_observe_us(METRIC_SECONDS_PUBLISH, mono_us() - task->stage_us);
     METRIC_ADD(METRIC_PUBLISHED_BYTES,

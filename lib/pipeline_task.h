@@ -45,7 +45,8 @@ struct task {
     struct transcode_report report; /* when `decoded` */
     int64_t content_length;         /* as told by the server, or -1 */
     int64_t fetched_bytes;
-    int64_t stage_us; /* mono: the decoding, then the publishing began */
+    int64_t fetch_ended_ms; /* wall clock */
+    int64_t stage_us;       /* mono: the decoding, then the publishing began */
     struct loop_timer late_timer; /* until the picture is published */
     struct line_call *busy_call;  /* the busy text */
     struct queue_change busy_change;

@@ -23,8 +23,8 @@
 /* [v] leads from version v to v + 1; 0 is an empty file. */
 extern const char *const queue_sql_migrations[QUEUE_SQL_VERSION];
 
-/* Columns of a SELECT of jobs; 1 to 29 are also the parameters
- * of an INSERT or UPDATE, followed by those from P_OWNER on. */
+/* Columns of a SELECT of jobs; 1 to C_MESSAGES are also the parameters of an
+ * INSERT or UPDATE, followed by those from P_OWNER on. */
 enum column {
     C_ID,
     C_CHANNEL,
