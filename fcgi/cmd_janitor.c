@@ -13,34 +13,44 @@ static const char usage[] =
     "usage: darkroom janitor [--dry-run] [--config FILE]\n\n"
     "Removes published pictures beyond [store] retention, files that writers "
     "left\n"
-    "that died, and jobs that have been done for a day. The workers do the "
-    "same "
-    "by\n"
-    "themselves, once in an hour; this is for now, or for a look.\n\n"
+    "that died, and receipts beyond [queue] keep_done and keep_dead. The "
+    "workers do\n"
+    "the same by themselves; this is for now, or for a look.\n\n"
     "  --dry-run      count, remove nothing\n"
     "  --config FILE  the file; default is what DARKROOM_CONFIG names\n\n"
     "Exit status: 0 done, 64 wrong arguments, 74 something could not be "
     "removed,\n"
     "78 the settings are wrong.\n";
 
-/* A transaction for each few: the workers take their turns in between. */
-static enum status forget_jobs(struct queue *queue, size_t *forgotten)
+/* In one transaction, which a dry run takes back. */
+static enum status forget_some(struct queue *queue, const struct config *config,
+                               bool dry_run, size_t *count)
+{
+    const struct queue_keep keep = {.done_ms = config->keep_done_ms,
+                                    .dead_ms = config->keep_dead_ms};
+    enum status status = queue_begin(queue);
+
+    if (status != STATUS_OK)
+        return status;
+    status = queue_purge(queue, &keep, wall_ms(), QUEUE_PURGE_MAX, count);
+    if (status == STATUS_OK && !dry_run)
+        status = queue_commit(queue);
+    if (status != STATUS_OK || dry_run)
+        queue_rollback(queue);
+    return status;
+}
+
+/* The workers take their turns between the transactions. */
+static enum status forget_jobs(struct queue *queue, const struct config *config,
+                               size_t *forgotten)
 {
     enum status status = STATUS_OK;
     size_t count = QUEUE_PURGE_MAX;
 
     *forgotten = 0;
     while (status == STATUS_OK && count == QUEUE_PURGE_MAX) {
-        status = queue_begin(queue);
-        if (status != STATUS_OK)
-            return status;
-        status = queue_purge(queue, wall_ms() - QUEUE_DONE_KEEP_MS,
-                             QUEUE_PURGE_MAX, &count);
+        status = forget_some(queue, config, false, &count);
         if (status == STATUS_OK)
-            status = queue_commit(queue);
-        if (status != STATUS_OK)
-            queue_rollback(queue);
-        else
             *forgotten += count;
     }
     return status;
@@ -75,7 +85,7 @@ static int sweep_files(const struct config *config, bool dry_run)
                                : fail(config->store_url, status_text(status));
 }
 
-static int sweep_jobs(const struct config *config)
+static int sweep_jobs(const struct config *config, bool dry_run)
 {
     struct queue *queue = NULL;
     size_t forgotten = 0;
@@ -84,10 +94,13 @@ static int sweep_jobs(const struct config *config)
 
     if (exit_status != EXIT_OK)
         return exit_status;
-    status = forget_jobs(queue, &forgotten);
+    status = dry_run ? forget_some(queue, config, true, &forgotten)
+                     : forget_jobs(queue, config, &forgotten);
     queue_close(queue);
-    (void)printf("%zu finished job%s forgotten\n", forgotten,
-                 forgotten == 1 ? "" : "s");
+    (void)printf(
+        "%zu%s receipt%s beyond keep_done and keep_dead, %s\n", forgotten,
+        dry_run && forgotten == QUEUE_PURGE_MAX ? " or more" : "",
+        forgotten == 1 ? "" : "s", dry_run ? "would be removed" : "removed");
     return status == STATUS_OK ? EXIT_OK : fail("queue", status_text(status));
 }
 
@@ -120,8 +133,8 @@ int cmd_janitor(int argc, char **argv)
     exit_status = operate_load(&config, "janitor", path);
     if (exit_status == EXIT_OK)
         exit_status = sweep_files(&config, dry_run);
-    if (exit_status == EXIT_OK && !dry_run)
-        exit_status = sweep_jobs(&config);
+    if (exit_status == EXIT_OK)
+        exit_status = sweep_jobs(&config, dry_run);
     config_release(&config);
     return exit_status;
 }

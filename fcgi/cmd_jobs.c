@@ -32,10 +32,9 @@ static const char usage[] =
     "  --config FILE    the file; default is what DARKROOM_CONFIG names\n"
     "The reply token of a dead job is over, so a retry is answered by a push; "
     "its\n"
-    "channel must allow that (push = on), and it counts to the quota. Done "
-    "jobs "
-    "are\n"
-    "forgotten after a day, dead ones are kept.\n\n"
+    "channel must allow that (push = on), and it counts to the quota. Jobs "
+    "that\n"
+    "have ended are kept for [queue] keep_done and keep_dead.\n\n"
     "Exit status: 0 done, 1 not all of it could be done, 64 wrong arguments,\n"
     "74 the queue cannot be read, 78 the settings are wrong.\n";
 

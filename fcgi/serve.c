@@ -139,6 +139,16 @@ static void name_channels(struct worker *worker)
     config_drop(config);
 }
 
+static void say_what_is_kept(struct worker *worker)
+{
+    const struct config *config = config_live_hold(worker->live);
+
+    queue_thread_keep(worker->queue_thread,
+                      &(struct queue_keep){.done_ms = config->keep_done_ms,
+                                           .dead_ms = config->keep_dead_ms});
+    config_drop(config);
+}
+
 /* Pictures are answered whether they are counted or not. */
 static void open_metrics(struct worker *worker)
 {
@@ -292,6 +302,7 @@ static enum status start_queue_thread(struct worker *worker)
 
     if (status != STATUS_OK)
         return status;
+    say_what_is_kept(worker);
     worker->intake = (struct intake){.config = worker->live,
                                      .queue = worker->queue_thread,
                                      .store = worker->store};
@@ -409,8 +420,10 @@ static int wait_for_stop(struct worker *worker, const sigset_t *signals)
     int signal_number = 0;
 
     while (sigwait(signals, &signal_number) == 0 && signal_number == SIGHUP) {
-        if (config_live_reload(worker->live) == STATUS_OK)
-            name_channels(worker);
+        if (config_live_reload(worker->live) != STATUS_OK)
+            continue;
+        name_channels(worker);
+        say_what_is_kept(worker);
     }
     return signal_number;
 }

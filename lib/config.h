@@ -112,6 +112,7 @@ struct config {
     char ca_file[CONFIG_VALUE_MAX + 1]; /* "": the system's */
     /* [queue], [store] */
     char queue_url[CONFIG_VALUE_MAX + 1];
+    int64_t keep_done_ms, keep_dead_ms; /* receipts; 0: for ever */
     char store_url[CONFIG_VALUE_MAX + 1];
     int64_t retention_ms; /* of published pictures; 0: for ever */
     /* [image] */

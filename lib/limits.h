@@ -68,7 +68,10 @@
 #define QUEUE_OPEN_PAUSE_MS 10
 #define QUEUE_BUSY_TIMEOUT_MS 500 /* SQLite's own; below QUEUE_WAIT_MS */
 #define QUEUE_OWNER_MAX 128       /* host:pid:random */
-#define QUEUE_DONE_KEEP_MS (24 * 60 * 60 * 1000) /* duplicates are known */
+#define KEEP_DONE_DEFAULT "7d"
+#define KEEP_DEAD_DEFAULT "30d"
+#define KEEP_MIN_MS (24L * 60 * 60 * 1000) /* what is sent again is known */
+#define KEEP_MAX_MS (3650L * 24 * 60 * 60 * 1000)
 #define QUEUE_PURGE_EVERY_MS 10000
 #define QUEUE_PURGE_MAX 200 /* 6 ms of work, architecture-study 2 */
 #define QUEUE_MEMORY_ROWS_MAX 100000

@@ -213,13 +213,13 @@ enum status queue_stats(struct queue *queue, struct queue_stats *stats)
     return queue->ops->stats(queue, stats);
 }
 
-enum status queue_purge(struct queue *queue, int64_t before_ms, size_t max,
-                        size_t *count)
+enum status queue_purge(struct queue *queue, const struct queue_keep *keep,
+                        int64_t now_ms, size_t max, size_t *count)
 {
     *count = 0;
     if (max == 0)
         return STATUS_OK;
-    return queue->ops->purge(queue, before_ms, max, count);
+    return queue->ops->purge(queue, keep, now_ms, max, count);
 }
 
 /* ---- bodies */
@@ -277,8 +277,23 @@ enum status queue_body_next_due(struct queue *queue, int64_t *due_ms)
 
 /* ---- rules for the backends */
 
+int64_t queue_kept_since_ms(int64_t now_ms, int64_t keep_ms)
+{
+    return keep_ms > 0 ? now_ms - keep_ms : INT64_MIN;
+}
+
+void queue_forget_sender(struct job *job)
+{
+    job->reply_token[0] = '\0';
+    job->source_id[0] = '\0';
+    job->quote_token[0] = '\0';
+    job->read_token[0] = '\0';
+    job->external_url[0] = '\0';
+}
+
 void queue_withdraw(struct job *job, int64_t now_ms)
 {
+    queue_forget_sender(job);
     job->state = JOB_DONE;
     job->outcome = JOB_OUTCOME_WITHDRAWN;
     job->attempts = 0;

@@ -33,6 +33,10 @@
  * owner of a leased one learns it by GONE from its next queue_update(). The
  * UNSEND job itself is leased and claimed like any other.
  *
+ * Who sent it: with the update (or unsend) by which a job is DONE the queue
+ * forgets the id of its user, its tokens and its external_url; nothing is sent
+ * for it any more. Of a DEAD one they stay, for it may be tried again.
+ *
  * Image sets: jobs of one (channel, set_id) are answered together. A member
  * that is published is parked: one update from FETCH to READY in stage REPLY,
  * due when the set is to be answered with what is there. When set_total jobs of
@@ -98,6 +102,12 @@ enum queue_body_end {
     QUEUE_BODY_DROP,  /* given up: a row without its bytes stays for a while */
 };
 
+/* How long jobs are kept that have ended, from received_ms; 0: for ever. */
+struct queue_keep {
+    int64_t done_ms;
+    int64_t dead_ms;
+};
+
 /* Which jobs a list is of; all that it says must be so. */
 struct queue_filter {
     int state;              /* enum job_state; -1: any */
@@ -137,8 +147,8 @@ struct queue_ops {
     enum status (*drop)(struct queue *queue, int64_t id, const char *reason,
                         int64_t now_ms);
     enum status (*stats)(struct queue *queue, struct queue_stats *stats);
-    enum status (*purge)(struct queue *queue, int64_t before_ms, size_t max,
-                         size_t *count);
+    enum status (*purge)(struct queue *queue, const struct queue_keep *keep,
+                         int64_t now_ms, size_t max, size_t *count);
     enum status (*body_put)(struct queue *queue, struct queue_body *body,
                             int64_t now_ms);
     enum status (*body_claim)(struct queue *queue, int64_t now_ms,
@@ -254,10 +264,11 @@ enum status queue_drop(struct queue *queue, int64_t id, const char *reason,
 enum status queue_stats(struct queue *queue,
                         struct queue_stats *stats) MUST_CHECK;
 
-/* Removes up to `max` DONE jobs received before `before_ms`, and the dropped
- * bodies of that age. */
-enum status queue_purge(struct queue *queue, int64_t before_ms, size_t max,
-                        size_t *count) MUST_CHECK;
+/* Removes up to `max` jobs that are older than they are kept, and the dropped
+ * bodies of the age of DONE ones. Of what is removed a duplicate is not known
+ * any more. */
+enum status queue_purge(struct queue *queue, const struct queue_keep *keep,
+                        int64_t now_ms, size_t max, size_t *count) MUST_CHECK;
 
 /* An empty body of at most `ceiling` bytes; NULL: no memory. */
 struct queue_body *queue_body_new(size_t ceiling);

@@ -18,6 +18,12 @@ extern const struct queue_ops queue_memory_ops;
 
 /* ---- rules that every backend follows */
 
+/* What was received before this is to be purged. */
+int64_t queue_kept_since_ms(int64_t now_ms, int64_t keep_ms);
+
+/* As a DONE job is stored: without the user's id, the tokens, the address. */
+void queue_forget_sender(struct job *job);
+
 /* As a picture is stored whose message was taken back before. */
 void queue_withdraw(struct job *job, int64_t now_ms);
 

@@ -331,8 +331,8 @@ static enum status do_chores(struct batch *batch, struct queue *queue,
     if (status == STATUS_OK && batch->claim_bodies)
         status = do_claim_bodies(batch, queue, now_ms);
     if (status == STATUS_OK && batch->purge)
-        status = queue_purge(queue, now_ms - QUEUE_DONE_KEEP_MS,
-                             QUEUE_PURGE_MAX, &batch->purged);
+        status = queue_purge(queue, &batch->keep, now_ms, QUEUE_PURGE_MAX,
+                             &batch->purged);
     return status;
 }
 

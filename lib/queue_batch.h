@@ -93,6 +93,7 @@ struct batch {
     size_t room;      /* how many jobs may be leased in all, but for a set */
     size_t body_room; /* how many bodies */
     bool reap, claim, claim_bodies, purge;
+    struct queue_keep keep;     /* of a purge */
     struct queue_lease *leases; /* lent: QUEUE_LEASES_MAX(QUEUE_CLAIM_MAX) */
 
     /* what came of it, to be believed after the commit */

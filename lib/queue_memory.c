@@ -539,6 +539,8 @@ static void write_row(struct memory_row *row, struct job *job,
         memcpy(job->reply_token, changed.reply_token, sizeof(job->reply_token));
         job->received_ms = changed.received_ms;
     }
+    if (changed.state == JOB_DONE)
+        queue_forget_sender(&changed);
     row->job = changed;
 }
 
@@ -589,7 +591,18 @@ static enum status memory_reap(struct queue *queue, int64_t now_ms,
     return memory_of(queue)->in_transaction ? STATUS_OK : STATUS_BUG;
 }
 
-static enum status memory_purge(struct queue *queue, int64_t before_ms,
+static bool is_too_old(const struct job *row, const struct queue_keep *keep,
+                       int64_t now_ms)
+{
+    if (row->id == 0 || is_unfinished(row))
+        return false;
+    return row->received_ms < queue_kept_since_ms(now_ms, row->state == JOB_DONE
+                                                              ? keep->done_ms
+                                                              : keep->dead_ms);
+}
+
+static enum status memory_purge(struct queue *queue,
+                                const struct queue_keep *keep, int64_t now_ms,
                                 size_t max, size_t *count)
 {
     struct memory_queue *mem = memory_of(queue);
@@ -598,8 +611,7 @@ static enum status memory_purge(struct queue *queue, int64_t before_ms,
         struct job *row = &mem->rows[i].job;
         enum status status;
 
-        if (row->id == 0 || row->state != JOB_DONE ||
-            row->received_ms >= before_ms)
+        if (!is_too_old(row, keep, now_ms))
             continue;
         status = remember(mem, i);
         if (status != STATUS_OK)
@@ -607,7 +619,7 @@ static enum status memory_purge(struct queue *queue, int64_t before_ms,
         row->id = 0;
         (*count)++;
     }
-    memory_bodies_purge(mem, before_ms);
+    memory_bodies_purge(mem, queue_kept_since_ms(now_ms, keep->done_ms));
     return STATUS_OK;
 }
 

@@ -140,8 +140,26 @@ const char *const queue_sql_migrations[QUEUE_SQL_VERSION] = {
     "CREATE INDEX forward_open ON forward (channel, id, bytes) WHERE state < 2;"
     "CREATE INDEX forward_owner ON forward (owner) WHERE state = 1;"
     "CREATE INDEX forward_dropped ON forward (received_ms) WHERE state = 3;",
+
+    /* DEAD rows age, too; and DONE ones forget who sent them. */
+    "DROP INDEX job_done;"
+    "CREATE INDEX job_ended ON job (state, received_ms) WHERE state >= 2;"
+    "UPDATE job SET reply_token = '', source_id = '', quote_token = '', "
+    "  read_token = '', external_url = '' WHERE state = 2;",
 };
 /* clang-format on */
+
+/* queue_forget_sender() */
+#define FORGET_SENDER_IF(done)                                                 \
+    "reply_token = CASE WHEN " done                                            \
+    " THEN '' ELSE reply_token END, "                                          \
+    "source_id = CASE WHEN " done                                              \
+    " THEN '' ELSE source_id END, "                                            \
+    "quote_token = CASE WHEN " done                                            \
+    " THEN '' ELSE quote_token END, "                                          \
+    "read_token = CASE WHEN " done                                             \
+    " THEN '' ELSE read_token END, "                                           \
+    "external_url = CASE WHEN " done " THEN '' ELSE external_url END, "
 
 #define ORIGIN                                                                 \
     "channel, event_id, message_id, reply_token, source, source_id, "          \
@@ -188,7 +206,8 @@ const char *const queue_sql_statements[SQL__COUNT] = {
         "LIMIT 1",
     [SQL_WITHDRAW] =
         "UPDATE job SET state = 2, outcome = ?2, last_status = ?3, "
-        "reason = ?4, messages = NULL WHERE id = ?1",
+        "reason = ?4, " FORGET_SENDER_IF("TRUE")
+        "messages = NULL WHERE id = ?1",
     [SQL_DUE] = "SELECT " JOB
                 " FROM job WHERE state < 2 AND due_ms <= ?1 "
                 "ORDER BY due_ms LIMIT 1",
@@ -216,7 +235,7 @@ const char *const queue_sql_statements[SQL__COUNT] = {
         "reply_in_doubt = ?21, alone = ?22, last_status = ?23, "
         "reason = ?24, original_name = ?25, preview_name = ?26, "
         "token_spent = ?27, push_key = ?28, fetched_ms = ?29, "
-        "published_ms = ?30, "
+        "published_ms = ?30, " FORGET_SENDER_IF("?16 = 2")
         "messages = CASE WHEN ?16 < 2 OR (?16 = 3 AND ?28 <> '') "
         "THEN coalesce(?31, messages) END, "
         "owner = CASE WHEN ?16 = 1 THEN owner END "
@@ -226,7 +245,8 @@ const char *const queue_sql_statements[SQL__COUNT] = {
         "AND mark.channel = job.channel AND mark.kind = 3))",
     [SQL_TOKEN] = "SELECT reply_token, received_ms FROM job WHERE id = ?1",
     [SQL_ADOPT] =
-        "UPDATE job SET reply_token = ?2, received_ms = ?3 WHERE id = ?1",
+        "UPDATE job SET received_ms = ?3, "
+        "reply_token = CASE WHEN state = 2 THEN '' ELSE ?2 END WHERE id = ?1",
     [SQL_HELD] = "SELECT stage, push_key FROM job WHERE " IS_HELD,
     [SQL_WAKE_SET] =
         "UPDATE job SET due_ms = min(due_ms, ?3) "
@@ -269,8 +289,8 @@ const char *const queue_sql_statements[SQL__COUNT] = {
     [SQL_OLDEST] = "SELECT min(received_ms) FROM job WHERE state < 2",
     [SQL_PURGE] =
         "DELETE FROM job WHERE id IN (SELECT id FROM job "
-        "WHERE state = 2 AND received_ms < ?1 "
-        "ORDER BY received_ms LIMIT ?2)",
+        "WHERE state >= 2 AND state = ?1 AND received_ms < ?2 "
+        "ORDER BY received_ms LIMIT ?3)",
     [SQL_BODY_PUT] =
         "INSERT INTO forward (channel, signature, received_ms, state, "
         "attempts, due_ms, why, bytes, body) "

@@ -7,7 +7,7 @@
  * leased. due_ms is "not before" of a READY row and "until" of a LEASED one, so
  * one partial index finds what can be claimed. The unique key begins with the
  * message, so it also finds the rows of a message and its UNSEND mark. Counts
- * by state are kept by triggers: a count over a day of finished rows would cost
+ * by state are kept by triggers: a count over days of finished rows would cost
  * milliseconds, every second, in every worker. Bodies to forward have a table
  * of their own, with the same states, and none that is DONE.
  *
@@ -18,7 +18,7 @@
 #define DARKROOM_QUEUE_SQL_H
 
 #define QUEUE_SQL_APPLICATION 0x64726B6D /* "drkm" in the file's header */
-#define QUEUE_SQL_VERSION 2              /* kept as user_version */
+#define QUEUE_SQL_VERSION 3              /* kept as user_version */
 
 /* [v] leads from version v to v + 1; 0 is an empty file. */
 extern const char *const queue_sql_migrations[QUEUE_SQL_VERSION];

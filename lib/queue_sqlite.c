@@ -476,21 +476,36 @@ static enum status sqlite_reap(struct queue *queue, int64_t now_ms,
     return status == STATUS_OK ? sqlite_body_reap(q, now_ms) : status;
 }
 
-static enum status sqlite_purge(struct queue *queue, int64_t before_ms,
+/* Counts on from what `count` is, up to `max`. */
+static enum status purge_state(struct sqlite_queue *q, enum job_state state,
+                               int64_t before_ms, size_t max, size_t *count)
+{
+    enum status status;
+
+    queue_db_int(q->db, SQL_PURGE, 1, state);
+    queue_db_int(q->db, SQL_PURGE, 2, before_ms);
+    queue_db_int(q->db, SQL_PURGE, 3, (int64_t)(max - *count));
+    status = queue_db_step(q->db, SQL_PURGE);
+    if (status == STATUS_OK)
+        *count += queue_db_changes(q->db);
+    return status;
+}
+
+static enum status sqlite_purge(struct queue *queue,
+                                const struct queue_keep *keep, int64_t now_ms,
                                 size_t max, size_t *count)
 {
     struct sqlite_queue *q = sqlite_of(queue);
+    int64_t done_ms = queue_kept_since_ms(now_ms, keep->done_ms);
+    int64_t dead_ms = queue_kept_since_ms(now_ms, keep->dead_ms);
     enum status status;
 
     if (!q->in_transaction)
         return STATUS_BUG;
-    queue_db_int(q->db, SQL_PURGE, 1, before_ms);
-    queue_db_int(q->db, SQL_PURGE, 2, (int64_t)max);
-    status = queue_db_step(q->db, SQL_PURGE);
-    if (status != STATUS_OK)
-        return status;
-    *count = queue_db_changes(q->db);
-    return sqlite_body_purge(q, before_ms);
+    status = purge_state(q, JOB_DONE, done_ms, max, count);
+    if (status == STATUS_OK)
+        status = purge_state(q, JOB_DEAD, dead_ms, max, count);
+    return status == STATUS_OK ? sqlite_body_purge(q, done_ms) : status;
 }
 
 /* ---- looks */

@@ -62,6 +62,7 @@ struct queue_thread {
     bool bodies_posted;
     size_t body_room;
     bool quiescing, stopping;
+    struct queue_keep keep;
     int64_t stop_by_ms; /* mono */
     int64_t gate_ms;    /* mono: since when it waits for others, 0: not */
     struct queue_stats stats;
@@ -201,6 +202,13 @@ void queue_thread_add_room(struct queue_thread *qt, size_t jobs)
     pthread_mutex_lock(&qt->lock);
     qt->room += (int64_t)jobs;
     pthread_cond_signal(&qt->work);
+    pthread_mutex_unlock(&qt->lock);
+}
+
+void queue_thread_keep(struct queue_thread *qt, const struct queue_keep *keep)
+{
+    pthread_mutex_lock(&qt->lock);
+    qt->keep = *keep;
     pthread_mutex_unlock(&qt->lock);
 }
 
@@ -511,6 +519,7 @@ static void cut(struct queue_thread *qt, struct batch *batch)
         qt->poll_ms = now_ms + QUEUE_POLL_MS;
     batch->purge = poll && now_ms >= qt->purge_ms;
     pthread_mutex_lock(&qt->lock);
+    batch->keep = qt->keep;
     rows = cut_changes(qt, batch);
     batch->puts = cut_puts(qt, rows);
     batch->extend = qt->extend;

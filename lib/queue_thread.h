@@ -113,6 +113,9 @@ void queue_thread_end_body(struct queue_thread *qt,
 /* Any thread: the engine can take this many jobs more. */
 void queue_thread_add_room(struct queue_thread *qt, size_t jobs);
 
+/* Any thread: how long jobs are kept from now on; at first for ever. */
+void queue_thread_keep(struct queue_thread *qt, const struct queue_keep *keep);
+
 /* The loop's thread: the jobs in hand, whose leases are to be kept alive. The
  * thread copies the ids and extends by LEASE_MS in its next transaction. */
 void queue_thread_extend(struct queue_thread *qt, const int64_t *ids,

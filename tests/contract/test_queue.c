@@ -71,19 +71,21 @@ static void a_redelivery_of_a_finished_job_changes_nothing(void **state)
     struct queue *queue = case_queue(state);
     struct job first = case_job("event", "1");
     struct job again = case_job("event", "1");
-    struct job stored;
+    struct job before, stored;
 
     assert_int_equal(case_put(queue, &first, NOW, LEASE), STATUS_OK);
     first.state = JOB_DONE;
     first.outcome = JOB_OUTCOME_REPLIED;
     assert_int_equal(case_update(queue, &first), STATUS_OK);
+    before = case_get(queue, first.id);
+    assert_int_equal(before.outcome, JOB_OUTCOME_REPLIED);
     assert_true(str_copy(again.reply_token, sizeof(again.reply_token), "new"));
     again.received_ms = NOW + 500;
     assert_int_equal(case_put(queue, &again, NOW + 500, LEASE),
                      STATUS_DUPLICATE);
     assert_int_equal(again.id, first.id);
     stored = case_get(queue, first.id);
-    case_assert_equal(&stored, &first);
+    case_assert_equal(&stored, &before);
 }
 
 static void the_key_is_channel_event_and_message(void **state)
@@ -357,7 +359,8 @@ static void rollback_leaves_nothing(void **state)
     assert_int_equal(count, 1);
     claimed.job.state = JOB_DONE;
     assert_int_equal(queue_update(queue, &claimed.job, NULL, NOW), STATUS_OK);
-    assert_int_equal(queue_purge(queue, INT64_MAX, 10, &count), STATUS_OK);
+    assert_int_equal(queue_purge(queue, &case_keep_nothing, FAR, 10, &count),
+                     STATUS_OK);
     assert_int_equal(count, 1);
     queue_rollback(queue);
     stored = case_get(queue, kept.id);
@@ -495,37 +498,135 @@ static void get_of_an_unknown_id_is_not_found(void **state)
     assert_int_equal(queue_get(case_queue(state), 0, &job), STATUS_NOT_FOUND);
 }
 
-static void purge_removes_old_done_jobs_only(void **state)
+/* One job of each state, received at NOW. */
+static void put_one_of_each(struct queue *queue, int64_t ids[JOB_DEAD + 1])
 {
-    struct queue *queue = case_queue(state);
-    enum job_state ends[] = {JOB_DONE, JOB_DONE, JOB_DONE, JOB_DEAD,
-                             JOB_LEASED};
-    struct queue_stats stats;
-    size_t counts[3];
-    char event[16];
-
-    for (size_t i = 0; i < ARRAY_COUNT(ends); i++) {
+    for (int state = JOB_READY; state <= JOB_DEAD; state++) {
+        char event[16];
         struct job job;
 
-        (void)snprintf(event, sizeof(event), "event%zu", i);
+        (void)snprintf(event, sizeof(event), "event%d", state);
         job = case_job(event, "1");
-        job.received_ms = i == 2 ? NOW : NOW - 1;
+        job.received_ms = NOW;
         assert_int_equal(case_put(queue, &job, NOW, LEASE), STATUS_OK);
-        job.state = ends[i];
+        job.state = (enum job_state)state;
         assert_int_equal(case_update(queue, &job), STATUS_OK);
+        ids[state] = job.id;
     }
-    for (size_t i = 0; i < ARRAY_COUNT(counts); i++) {
-        case_begin(queue);
-        assert_int_equal(queue_purge(queue, NOW, 1, &counts[i]), STATUS_OK);
-        case_commit(queue);
-    }
-    assert_int_equal(counts[0], 1);
-    assert_int_equal(counts[1], 1);
-    assert_int_equal(counts[2], 0);
+}
+
+static size_t purge_at(struct queue *queue, const struct queue_keep *keep,
+                       int64_t now_ms, size_t max)
+{
+    size_t count;
+
+    case_begin(queue);
+    assert_int_equal(queue_purge(queue, keep, now_ms, max, &count), STATUS_OK);
+    case_commit(queue);
+    return count;
+}
+
+static void purge_removes_what_has_ended_and_is_old(void **state)
+{
+    struct queue *queue = case_queue(state);
+    const struct queue_keep keep = {.done_ms = 100, .dead_ms = 200};
+    int64_t ids[JOB_DEAD + 1];
+    struct queue_stats stats;
+    struct job job;
+
+    put_one_of_each(queue, ids);
+    assert_int_equal(purge_at(queue, &keep, NOW + 100, 9), 0);
+    assert_int_equal(purge_at(queue, &keep, NOW + 101, 9), 1);
+    assert_int_equal(queue_get(queue, ids[JOB_DONE], &job), STATUS_NOT_FOUND);
+    assert_int_equal(purge_at(queue, &keep, NOW + 200, 9), 0);
+    assert_int_equal(purge_at(queue, &keep, NOW + 201, 9), 1);
+    assert_int_equal(queue_get(queue, ids[JOB_DEAD], &job), STATUS_NOT_FOUND);
+    assert_int_equal(purge_at(queue, &keep, FAR, 9), 0);
     assert_int_equal(queue_stats(queue, &stats), STATUS_OK);
-    assert_int_equal(stats.done, 1);
-    assert_int_equal(stats.dead, 1);
+    assert_int_equal(stats.done + stats.dead, 0);
+    assert_int_equal(stats.ready, 1);
     assert_int_equal(stats.leased, 1);
+}
+
+static void purge_keeps_for_ever_and_to_its_number(void **state)
+{
+    struct queue *queue = case_queue(state);
+    const struct queue_keep for_ever = {0};
+    const struct queue_keep dead_only = {.dead_ms = 1};
+    int64_t ids[JOB_DEAD + 1];
+    struct job job;
+
+    put_one_of_each(queue, ids);
+    assert_int_equal(purge_at(queue, &for_ever, FAR, 9), 0);
+    assert_int_equal(purge_at(queue, &case_keep_nothing, FAR, 0), 0);
+    assert_int_equal(purge_at(queue, &case_keep_nothing, FAR, 1), 1);
+    assert_int_equal(queue_get(queue, ids[JOB_DEAD], &job), STATUS_OK);
+    assert_int_equal(purge_at(queue, &dead_only, FAR, 1), 1);
+    assert_int_equal(queue_get(queue, ids[JOB_DEAD], &job), STATUS_NOT_FOUND);
+}
+
+/* Whether the row has what only a request to LINE would need. */
+static bool knows_sender(struct queue *queue, int64_t id)
+{
+    struct job job = case_get(queue, id);
+    size_t known = strlen(job.reply_token) + strlen(job.source_id) +
+                   strlen(job.quote_token) + strlen(job.read_token) +
+                   strlen(job.external_url);
+
+    assert_string_equal(job.set_id, "set");
+    assert_int_equal(job.source, JOB_SOURCE_GROUP);
+    return known > 0;
+}
+
+static struct job personal_job(const char *event)
+{
+    struct job job = case_job(event, event);
+
+    job.source = JOB_SOURCE_GROUP;
+    (void)str_copy(job.source_id, sizeof(job.source_id), "Cgroup");
+    (void)str_copy(job.quote_token, sizeof(job.quote_token), "quote");
+    (void)str_copy(job.read_token, sizeof(job.read_token), "read");
+    (void)str_copy(job.external_url, sizeof(job.external_url), "https://a/b");
+    (void)str_copy(job.set_id, sizeof(job.set_id), "set");
+    return job;
+}
+
+static void a_done_job_does_not_know_its_sender(void **state)
+{
+    const struct queue_extra extra = {.adopt_token = true};
+    struct queue *queue = case_queue(state);
+
+    for (int end = JOB_READY; end <= JOB_DEAD; end++) {
+        char event[16];
+        struct job job;
+
+        (void)snprintf(event, sizeof(event), "event%d", end);
+        job = personal_job(event);
+        assert_int_equal(case_put(queue, &job, NOW, LEASE), STATUS_OK);
+        assert_true(knows_sender(queue, job.id));
+        job.state = (enum job_state)end;
+        case_begin(queue);
+        assert_int_equal(queue_update(queue, &job, &extra, NOW), STATUS_OK);
+        case_commit(queue);
+        assert_int_equal(knows_sender(queue, job.id), end != JOB_DONE);
+    }
+}
+
+static void nor_does_one_that_was_taken_back(void **state)
+{
+    struct queue *queue = case_queue(state);
+    struct job before = personal_job("before"), after = personal_job("after");
+    struct job unsend = case_job("unsend", "before");
+
+    unsend.kind = JOB_UNSEND;
+    assert_int_equal(case_put(queue, &before, NOW, 0), STATUS_OK);
+    assert_int_equal(case_put(queue, &unsend, NOW, 0), STATUS_OK);
+    assert_int_equal(case_get(queue, before.id).state, JOB_DONE);
+    assert_false(knows_sender(queue, before.id));
+    (void)str_copy(after.message_id, sizeof(after.message_id), "before");
+    assert_int_equal(case_put(queue, &after, NOW, 0), STATUS_OK);
+    assert_int_equal(case_get(queue, after.id).state, JOB_DONE);
+    assert_false(knows_sender(queue, after.id));
 }
 
 static void ids_are_never_given_twice(void **state)
@@ -540,7 +641,8 @@ static void ids_are_never_given_twice(void **state)
     job.state = JOB_DONE;
     assert_int_equal(case_update(queue, &job), STATUS_OK);
     case_begin(queue);
-    assert_int_equal(queue_purge(queue, INT64_MAX, 9, &count), STATUS_OK);
+    assert_int_equal(queue_purge(queue, &case_keep_nothing, FAR, 9, &count),
+                     STATUS_OK);
     case_commit(queue);
     assert_int_equal(count, 1);
     assert_int_equal(case_put(queue, &job, NOW, LEASE), STATUS_OK);
@@ -605,7 +707,10 @@ int main(void)
         CASE_OVER_ALL(stats_count_by_state),
         CASE_OVER_ALL(recent_are_the_last_pictures),
         CASE_OVER_ALL(get_of_an_unknown_id_is_not_found),
-        CASE_OVER_ALL(purge_removes_old_done_jobs_only),
+        CASE_OVER_ALL(purge_removes_what_has_ended_and_is_old),
+        CASE_OVER_ALL(purge_keeps_for_ever_and_to_its_number),
+        CASE_OVER_ALL(a_done_job_does_not_know_its_sender),
+        CASE_OVER_ALL(nor_does_one_that_was_taken_back),
         CASE_OVER_ALL(ids_are_never_given_twice),
         CASE_OVER_ALL(reap_spares_the_living),
         cmocka_unit_test(unknown_schemes_are_refused),

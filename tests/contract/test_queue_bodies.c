@@ -168,16 +168,22 @@ static void a_dropped_body_leaves_a_trace_until_it_is_purged(void **state)
     struct queue *queue = case_queue(state);
     int64_t first = put_text(queue, "main", NOW);
     int64_t second = put_text(queue, "main", NOW);
+    const struct queue_keep keep = {.done_ms = 1000, .dead_ms = 1};
     size_t count;
 
     assert_int_equal(claim_body(queue, NOW), first);
     assert_int_equal(end_body(queue, first, QUEUE_BODY_DROP, 0), STATUS_OK);
+    case_begin(queue);
+    assert_int_equal(queue_purge(queue, &keep, NOW + 1000, 9, &count),
+                     STATUS_OK);
+    case_commit(queue);
     assert_int_equal(stats_of(queue).dropped_bodies, 1);
     assert_int_equal(stats_of(queue).bodies, 1);
     assert_int_equal(stats_of(queue).body_bytes, 2);
     assert_int_equal(claim_body(queue, NOW + LEASE), second);
     case_begin(queue);
-    assert_int_equal(queue_purge(queue, NOW + 1, 9, &count), STATUS_OK);
+    assert_int_equal(queue_purge(queue, &keep, NOW + 1001, 9, &count),
+                     STATUS_OK);
     case_commit(queue);
     assert_int_equal(stats_of(queue).dropped_bodies, 0);
     assert_int_equal(stats_of(queue).bodies, 1);

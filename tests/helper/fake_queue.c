@@ -105,10 +105,11 @@ static enum status fake_reap(struct queue *queue, int64_t now_ms, size_t *count)
     return queue_reap(fake_of(queue)->inner, now_ms, count);
 }
 
-static enum status fake_purge(struct queue *queue, int64_t before_ms,
+static enum status fake_purge(struct queue *queue,
+                              const struct queue_keep *keep, int64_t now_ms,
                               size_t max, size_t *count)
 {
-    return queue_purge(fake_of(queue)->inner, before_ms, max, count);
+    return queue_purge(fake_of(queue)->inner, keep, now_ms, max, count);
 }
 
 static enum status fake_next_due(struct queue *queue, int64_t *due_ms)

@@ -115,10 +115,11 @@ static enum status flaky_stats(struct queue *queue, struct queue_stats *stats)
     return status;
 }
 
-static enum status flaky_purge(struct queue *queue, int64_t before_ms,
+static enum status flaky_purge(struct queue *queue,
+                               const struct queue_keep *keep, int64_t now_ms,
                                size_t max, size_t *count)
 {
-    return queue_purge(flaky_of(queue)->inner, before_ms, max, count);
+    return queue_purge(flaky_of(queue)->inner, keep, now_ms, max, count);
 }
 
 static enum status flaky_body_put(struct queue *queue, struct queue_body *body,

@@ -77,6 +77,8 @@ struct queue *case_other_owner(void **state)
 
 /* ---- shorthands, each a transaction of its own */
 
+const struct queue_keep case_keep_nothing = {.done_ms = 1, .dead_ms = 1};
+
 struct job case_job(const char *event, const char *message)
 {
     struct job job = {

@@ -17,6 +17,7 @@
 
 #define NOW 1000000 /* any wall clock will do */
 #define LEASE 5000
+#define FAR (NOW * 1000) /* when all is old */
 #define CASE_CLAIM_MAX 32
 
 /* clang-format off */
@@ -29,6 +30,9 @@ int case_set_up_memory(void **state);
 int case_set_up_sqlite(void **state);
 int case_tear_down(void **state);
 struct queue *case_queue(void **state);
+
+/* Everything that has ended is too old at FAR. */
+extern const struct queue_keep case_keep_nothing;
 
 /* The case's queue again, for another owner; NULL over a backend that has no
  * second one. Closed with the case. */

@@ -61,6 +61,7 @@ ok "really" gone $second
 url=$("$BUILD/darkroom" jobs show --json "$message" | jq -r .original_url)
 name=${url#"$stack_url/static/"}
 ok "the picture of today stays" [ -e "$public/$name" ]
+like "no receipt is old" "${said##*$'\n'}" "^0 receipts .*removed"
 DARKROOM_STORE_RETENTION=5m janitor
 is "an age of minutes is an error" $status 78
 like "that says what could be" "$said" "neither forever nor an age from 1h"
@@ -100,5 +101,46 @@ purge --message '../etc'
 is "an id that is none is an error" $status 64
 purge
 is "so is no id" $status 64
+
+# ---- receipts
+
+# made_old MESSAGE DAYS: its receipt is of so many days ago.
+made_old() {
+    /usr/bin/python3 - "$stack_dir/state/queue.db" "$@" <<'END'
+import sqlite3, sys, time
+db = sqlite3.connect(sys.argv[1], timeout=20)
+db.execute("UPDATE job SET received_ms = ? WHERE message_id = ?",
+           (int((time.time() - 86400 * float(sys.argv[3])) * 1000),
+            sys.argv[2]))
+db.commit()
+END
+}
+is_forgotten() {
+    ! "$BUILD/darkroom" jobs show "$1" >/dev/null 2>&1
+}
+
+done=$(send_photo "$photo" | jq -r '.photos[0].message_id')
+wait_replied 2
+stack_end pool
+made_old "$done" 6.9
+janitor
+like "one of this week stays" "${said##*$'\n'}" "^0 receipts"
+made_old "$done" 7.1
+janitor --dry-run
+like "a dry run counts receipts" "${said##*$'\n'}" \
+    "^1 receipt beyond.*would be removed"
+ok "and keeps them" "$BUILD/darkroom" jobs show "$done"
+DARKROOM_QUEUE_KEEP_DONE=8d janitor
+like "keep_done says how long" "${said##*$'\n'}" "^0 receipts"
+janitor
+like "then they are removed" "${said##*$'\n'}" "^1 receipt beyond.*, removed"
+ok "really" is_forgotten "$done"
+DARKROOM_QUEUE_KEEP_DONE=1h janitor
+is "less than a day is an error" $status 78
+smoke_must stack_pool 2
+done=$(send_photo "$photo" | jq -r '.photos[0].message_id')
+wait_replied 3
+made_old "$done" 8
+ok "a worker forgets them by itself" stack_until 20 is_forgotten "$done"
 
 done_testing

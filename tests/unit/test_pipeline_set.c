@@ -121,18 +121,27 @@ static void test_set_is_answered_together(void **state)
     for (int i = 0; i < 3; i++) {
         rows[i] = play_row(play, rows[i].id);
         play_assert_replied(&rows[i], 1);
-        assert_string_equal(rows[i].reply_token, "token-2"); /* the freshest */
     }
     play_assert_requests(play, 3, 1);
     assert_pictures(play, PLAY_REPLY, 0, rows, 3);
+    /* the freshest */
     assert_int_equal(line_double_count(play->line, "\"token-2\""), 1);
+}
+
+/* Of the token that came with the picture of this index. */
+static size_t token_uses(struct play *play, int index)
+{
+    char token[32];
+
+    (void)snprintf(token, sizeof(token), "\"token-%d\"", index);
+    return line_double_count(play->line, token);
 }
 
 static void test_large_set_takes_two_replies(void **state)
 {
     struct play *play = *state;
     struct job rows[7];
-    size_t first;
+    size_t first, tokens = 0;
 
     play_script(play, PLAY_REPLY, PLAY_ANSWERS(PLAY_TEXT("{}")));
     for (int n = 1; n <= 7; n++) {
@@ -148,10 +157,10 @@ static void test_large_set_takes_two_replies(void **state)
     for (int i = 0; i < 7; i++) {
         rows[i] = play_row(play, rows[i].id);
         play_assert_replied(&rows[i], 1);
+        tokens += token_uses(play, i + 1);
+        assert_true(token_uses(play, i + 1) <= 1);
     }
-    assert_string_equal(rows[0].reply_token, rows[4].reply_token);
-    assert_string_equal(rows[5].reply_token, rows[6].reply_token);
-    assert_string_not_equal(rows[0].reply_token, rows[6].reply_token);
+    assert_int_equal(tokens, 2);
 }
 
 static void test_quote_takes_a_place(void **state)
@@ -504,7 +513,6 @@ static void test_worker_dies_during_the_reply_of_a_set(void **state)
         rows[i] = play_row(play, rows[i].id);
         assert_int_equal(rows[i].outcome, JOB_OUTCOME_REPLIED);
         assert_true(rows[i].reply_in_doubt);
-        assert_string_equal(rows[i].reply_token, "token-3");
     }
 }
 

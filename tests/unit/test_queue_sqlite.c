@@ -440,7 +440,7 @@ static void a_newer_version_is_refused(void **state)
     queue_close(queue);
     spoil("PRAGMA user_version = 99");
     assert_int_equal(try_open(&queue), STATUS_BAD_VERSION);
-    spoil("PRAGMA user_version = 2");
+    spoil("PRAGMA user_version = 3");
     queue_close(open_queue());
 }
 
