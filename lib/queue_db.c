@@ -180,7 +180,7 @@ static enum status set_up(struct queue_db *q, const char *path)
     (void)snprintf(pragmas, sizeof(pragmas),
                    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                    "PRAGMA journal_size_limit = %d; PRAGMA trusted_schema = 0;"
-                   "PRAGMA cache_size = -8000",
+                   "PRAGMA secure_delete = ON; PRAGMA cache_size = -8000",
                    QUEUE_WAL_KEEP_BYTES);
     status = exec(q, pragmas);
     return status == STATUS_OK ? prepare(q) : status;
