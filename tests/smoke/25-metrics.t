@@ -97,13 +97,10 @@ is "one failure has a reason" \
 like "its type names the format" \
     "$(stack_curl /metrics -o /dev/null -D - | tr -d '\r')" \
     $'\nContent-Type: text/plain; version=0.0.4; charset=utf-8\n'
-if "$smoke_top/scripts/monitoring/promtool" --version >/dev/null 2>&1; then
-    is "promtool finds nothing to say" \
-        "$("$smoke_top/scripts/monitoring/promtool" check metrics \
-            <"$stack_dir/metrics.txt" 2>&1)" ""
-else
-    diag "not run: promtool; scripts/monitoring/promtool --fetch gets it"
-fi
+promtool=$smoke_top/scripts/monitoring/promtool
+smoke_must "$promtool" --fetch
+is "promtool finds nothing to say" \
+    "$("$promtool" check metrics <"$stack_dir/metrics.txt" 2>&1)" ""
 
 # ---- the status page's data
 

@@ -9,14 +9,11 @@ set -u
 monitoring=$smoke_top/scripts/monitoring
 dashboard=$monitoring/grafana-dashboard.json
 
-if "$monitoring/promtool" --version >/dev/null 2>&1; then
-    ok "promtool takes the rules" \
-        "$monitoring/promtool" check rules "$monitoring/alerts.yml"
-    ok "and they fire when they should" \
-        "$monitoring/promtool" test rules "$monitoring/alerts-test.yml"
-else
-    diag "not run: promtool; scripts/monitoring/promtool --fetch gets it"
-fi
+smoke_must "$monitoring/promtool" --fetch
+ok "promtool takes the rules" \
+    "$monitoring/promtool" check rules "$monitoring/alerts.yml"
+ok "and they fire when they should" \
+    "$monitoring/promtool" test rules "$monitoring/alerts-test.yml"
 is "each alert says what and what to do" \
     "$(grep -cE '^ +(summary|description):' "$monitoring/alerts.yml")" \
     $((2 * $(grep -c -- '- alert:' "$monitoring/alerts.yml")))
