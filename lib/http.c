@@ -40,8 +40,9 @@ TAILQ_HEAD(transfer_list, http_transfer);
  * HTTP/2 needs it: without, 300 transfers made 201 connections
  * (architecture-study 5). Over plain HTTP, which never multiplexes, it would
  * let eight slow transfers block all others. For the same reason PIPEWAIT (wait
- * for a connection to prove that it multiplexes) is for TLS alone: curl 7.88
- * finds out about plain HTTP only when its first transfer ends.
+ * for a connection to prove that it multiplexes) is for TLS alone: curl finds
+ * out about plain HTTP only when its first transfer ends; and for a curl that
+ * does no better with TLS not at all (pipewait_ends_with_alpn()).
  *
  * And because connections are kept by a multi handle: in the one for strangers'
  * URLs each was opened to a public address.
@@ -664,6 +665,16 @@ static enum status copy_headers(struct http_transfer *t,
 #define SET(easy, option, value)                                               \
     (curl_easy_setopt((easy), (option), (value)) == CURLE_OK)
 
+/* curl 8.13 to 8.15 let all others wait until the first transfer has its
+ * response, and of HTTP/1.1 its end (curl issue 18177). Without the wait a
+ * burst opens up to HTTP_CONNECTIONS_PER_HOST connections. */
+static bool pipewait_ends_with_alpn(void)
+{
+    unsigned version = curl_version_info(CURLVERSION_NOW)->version_num;
+
+    return version < 0x080d00 || version >= 0x081000;
+}
+
 /*
  * A proxy is taken from the environment (https_proxy, no_proxy), as people
  * behind one expect, but not for this machine itself. Compression is not asked
@@ -681,7 +692,8 @@ static bool set_transport(const struct http_transfer *t,
            SET(e, CURLOPT_PROTOCOLS_STR, "http,https") &&
            SET(e, CURLOPT_FOLLOWLOCATION, 0L) &&
            SET(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS) &&
-           SET(e, CURLOPT_PIPEWAIT, url->tls ? 1L : 0L) &&
+           SET(e, CURLOPT_PIPEWAIT,
+               url->tls && pipewait_ends_with_alpn() ? 1L : 0L) &&
            SET(e, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_TIMEOUT_MS) &&
            SET(e, CURLOPT_BUFFERSIZE, (long)HTTP_BUFFER_BYTES) &&
            SET(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) &&

@@ -17,6 +17,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
+#include <curl/curl.h>
 
 #include "../helper/http_fetch.h"
 #include "../helper/test_cert.h"
@@ -294,6 +295,17 @@ static void h2_count(size_t *requests, size_t *connections)
     buf_release(&log);
 }
 
+/* As http.c, which does not let a burst wait for its first connection with a
+ * curl that would let it wait for longer. */
+static size_t connections_of_a_burst(void)
+{
+    unsigned version = curl_version_info(CURLVERSION_NOW)->version_num;
+
+    return version < 0x080d00 || version >= 0x081000
+               ? 1
+               : HTTP_CONNECTIONS_PER_HOST;
+}
+
 static void test_h2_shares_connections(void **state)
 {
     struct bench *b = h2_bench();
@@ -331,7 +343,7 @@ static void test_h2_up_to_100_share_one(void **state)
         fetch_assert_whole(&f[i], 20000);
     h2_count(&requests, &connections);
     assert_int_equal(requests, 60);
-    assert_int_equal(connections, 1);
+    assert_in_range(connections, 1, connections_of_a_burst());
 }
 
 static void test_h2_pause_and_resume_lose_nothing(void **state)
@@ -379,7 +391,7 @@ static void test_h2_a_paused_stream_holds_up_no_other(void **state)
     bench_run(b);
     fetch_assert_whole(&paused, 3000000);
     h2_count(&requests, &connections);
-    assert_int_equal(connections, 1);
+    assert_in_range(connections, 1, connections_of_a_burst());
 }
 
 static void test_h2_cut_short(void **state)
@@ -427,7 +439,7 @@ static void test_h2_a_failed_stream_leaves_the_connection(void **state)
     bench_run(b);
     fetch_assert_whole(&last, 100000);
     h2_count(&requests, &connections);
-    assert_int_equal(connections, 1);
+    assert_in_range(connections, 1, connections_of_a_burst());
 }
 
 static void test_h2_post(void **state)
