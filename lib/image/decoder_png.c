@@ -247,6 +247,19 @@ static bool can_copy(const struct png *png, const struct decoder_header *header)
                pixel_bytes(&header->format);
 }
 
+/* A wrong checksum of the stream would be such damage, but the chunks have
+ * better ones: libpng need not look, unless the stream has to be sound. Not
+ * every build of it can be told so; there such a picture may lose its last
+ * row. */
+static void ignore_checksum(png_structp reader)
+{
+#ifdef PNG_IGNORE_ADLER32
+    (void)png_set_option(reader, PNG_IGNORE_ADLER32, PNG_OPTION_ON);
+#else
+    (void)reader;
+#endif
+}
+
 /* The first IDAT: everything about the picture is known. */
 static void on_info(png_structp reader, png_infop info)
 {
@@ -280,10 +293,8 @@ static void on_info(png_structp reader, png_infop info)
     png->is_copied =
         header.can_copy && png->client.wants_packed(png->client.arg);
     png->has_warned = false;
-    /* A wrong checksum would be such damage, but the chunks have better ones:
-     * it need not look, unless the stream has to be sound. */
     if (!png->is_copied)
-        (void)png_set_option(reader, PNG_IGNORE_ADLER32, PNG_OPTION_ON);
+        ignore_checksum(reader);
     png_read_update_info(reader, info);
     if (png_get_rowbytes(reader, info) != png->row_bytes)
         fail(png, STATUS_BUG);

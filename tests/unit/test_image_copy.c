@@ -13,6 +13,7 @@
 #include "../helper/transcoding.h"
 #include "image/png_writer.h"
 
+#include <png.h>
 #include <zlib.h>
 
 #define FILE_MAX_BYTES (16 * 1024 * 1024)
@@ -610,14 +611,21 @@ static void test_bad_block_behind(void **state)
     }
 }
 
-/* A checksum alone is forgiven, also where nothing could be copied. */
+/* A checksum alone is forgiven, also where nothing could be copied; by a libpng
+ * that can be told to. */
+#ifdef PNG_IGNORE_ADLER32
+static const bool checksum_is_forgiven = true;
+#else
+static const bool checksum_is_forgiven = false;
+#endif
+
 static void test_wrong_checksum_of_colours(void **state)
 {
     static const size_t sizes[] = {1, 4, 5, 1000};
     struct transcode_options options = defaults();
 
     (void)state;
-    for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
+    for (size_t i = 0; checksum_is_forgiven && i < ARRAY_COUNT(sizes); i++) {
         struct buf png, zlib;
 
         begin(&png, &rgb);
@@ -673,6 +681,8 @@ static void test_unsound_streams(void **state)
         for (int max = 0; max < 2; max++) {
             struct buf png;
 
+            if (damage == WRONG_CHECKSUM && !checksum_is_forgiven)
+                continue;
             make_damaged(&png, damage);
             options.mode = max == 0 ? TRANSCODE_FIT : TRANSCODE_MAX;
             check_made(&png, &options, 2);
