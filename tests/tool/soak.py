@@ -147,13 +147,15 @@ def judge_receipts(kinds, rows):
 
 def looked_at(sim):
     """The simulator's state when it has seen the pictures of all answers."""
-    for _ in range(120):
+    until = time.monotonic() + PATIENCE_S
+    while True:
         with urllib.request.urlopen(f"{sim}/sim/state", timeout=60) as answer:
             seen = json.load(answer)
-        if all(photo["verdict"] != "unchecked" for photo in seen["photos"]):
-            break
+        if (time.monotonic() > until or
+                all(photo["verdict"] != "unchecked"
+                    for photo in seen["photos"])):
+            return seen
         time.sleep(0.5)
-    return seen
 
 
 def judge(sim, state):
