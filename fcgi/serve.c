@@ -155,7 +155,8 @@ static void open_metrics(struct worker *worker)
     char path[PATH_BYTES];
     enum status status;
 
-    (void)snprintf(path, sizeof(path), "%s/metrics", worker->config.state_dir);
+    (void)snprintf(path, sizeof(path), "%s/" METRICS_FILE,
+                   worker->config.state_dir);
     status = metrics_open(path);
     if (status != STATUS_OK)
         LOG(WARN, "nothing_is_counted", LOG_STR("file", path),

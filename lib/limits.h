@@ -20,6 +20,7 @@
 #define MESSAGE_ID_MAX 64     /* opaque [0-9A-Za-z_-], line-platform 2.1 */
 #define REPLY_TOKEN_MAX 128   /* 32 today, length not promised */
 #define SOURCE_ID_MAX 64      /* 33 today */
+#define BOT_ID_LEN 33         /* U and 32 hex digits, line-platform 1.1 */
 #define QUOTE_TOKEN_MAX 256   /* quoteToken, markAsReadToken: opaque */
 #define SET_ID_MAX 128        /* 64 today, line-platform 2.4 W3 */
 #define SET_TOTAL_MAX 100     /* pictures in one image set */

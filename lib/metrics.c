@@ -2,13 +2,16 @@
  * metrics.c: the file and its slots.
  *
  *   head     magic, version, fingerprint; names of channels; what all write:
- *            the last end, the crash loop, the ring of minutes
+ *            the last end, the crash loop, the ring of minutes, whom the
+ *            webhooks are for
  *   slot 0   started_ms and struct metrics_counts, all in 64-bit atomics
  *   ...
  *
  * Locks are on single bytes, by number and not by content (fcntl(2), open file
  * description locks): byte 0 is the gate, held while the file is made, looked
- * at or given a name; byte 1 + n is slot n, held by its worker for life.
+ * at, given a name or another destination; byte 1 + n is slot n, held by its
+ * worker for life. The threads of a worker are one owner to the kernel: a mutex
+ * keeps them apart.
  *
  * A cell of the ring is minute and count in one word, so that whoever comes
  * first in a new minute begins it with one compare-and-swap. Names of channels
@@ -18,17 +21,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define MAGIC UINT64_C(0x72746d2d6d6b7264) /* "drkm-mtr" in the file */
-#define VERSION 1
+#define VERSION 2
 #define GATE 0
 #define OPEN_TRIES 16
 #define MINUTE_MS 60000
 #define MINUTE_SHIFT 32
+#define BOT_WORDS 2 /* of 16 hex digits each */
+#define BOT_WORD_DIGITS 16
 
 struct slot {
     _Atomic int64_t started_ms;
@@ -40,6 +47,13 @@ struct slot {
     _Atomic uint64_t retries[METRICS_STATUSES];
 };
 
+/* A bot's user id without its U. Written behind the gate only; `known` is 0
+ * meanwhile, so that half of one is nothing even if its writer is killed. */
+struct bot {
+    _Atomic uint64_t known;
+    _Atomic uint64_t words[BOT_WORDS];
+};
+
 struct head {
     uint64_t magic;
     uint64_t fingerprint; /* of version and tables */
@@ -47,6 +61,7 @@ struct head {
     _Atomic uint32_t channels;
     char names[METRICS_CHANNELS_MAX][CHANNEL_NAME_MAX + 1];
     _Atomic uint64_t minutes[METRICS_MINUTES][METRICS_BUCKETS];
+    struct bot bots[METRICS_CHANNELS_MAX]; /* by row */
 };
 
 struct file {
@@ -67,6 +82,8 @@ static struct file *mapped;
 static struct slot *own;
 static size_t own_number;
 static int own_fd = -1;
+
+static pthread_mutex_t gate_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 /* ---- the fingerprint: FNV-1a over the names in their order */
 
@@ -107,9 +124,9 @@ static struct flock range_of(short type, off_t byte)
         .l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
 }
 
-static bool lock(int fd, off_t byte)
+static bool lock(int fd, short type, off_t byte)
 {
-    struct flock range = range_of(F_WRLCK, byte);
+    struct flock range = range_of(type, byte);
 
     return fcntl(fd, F_OFD_SETLK, &range) == 0;
 }
@@ -129,16 +146,42 @@ static bool is_held_by_another(int fd, off_t byte)
 }
 
 /* Others hold the gate for microseconds, unless they are stopped. */
-static bool pass_gate(int fd)
+static bool pass_gate(int fd, short type)
 {
     const struct timespec nap = {.tv_nsec = METRICS_GATE_NAP_MS * 1000000L};
 
     for (int i = 0; i < METRICS_GATE_TRIES; i++) {
-        if (lock(fd, GATE))
+        if (lock(fd, type, GATE))
             return true;
         (void)nanosleep(&nap, NULL);
     }
     return false;
+}
+
+/* The gate of the file that is open. */
+static bool enter_gate(void)
+{
+    pthread_mutex_lock(&gate_mutex);
+    if (pass_gate(own_fd, F_WRLCK))
+        return true;
+    pthread_mutex_unlock(&gate_mutex);
+    return false;
+}
+
+static bool try_gate(void)
+{
+    if (pthread_mutex_trylock(&gate_mutex) != 0)
+        return false;
+    if (lock(own_fd, F_WRLCK, GATE))
+        return true;
+    pthread_mutex_unlock(&gate_mutex);
+    return false;
+}
+
+static void leave_gate(void)
+{
+    unlock(own_fd, GATE);
+    pthread_mutex_unlock(&gate_mutex);
 }
 
 /* ---- the file */
@@ -191,7 +234,7 @@ static enum status open_once(int *fd, const char *path)
     *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (*fd < 0)
         return status_from_errno(errno);
-    status = pass_gate(*fd) ? look(*fd, path) : STATUS_BUSY;
+    status = pass_gate(*fd, F_WRLCK) ? look(*fd, path) : STATUS_BUSY;
     unlock(*fd, GATE);
     if (status == STATUS_OK)
         return STATUS_OK;
@@ -203,7 +246,7 @@ static enum status open_once(int *fd, const char *path)
 static enum status claim_slot(int fd, size_t *number)
 {
     for (size_t i = 0; i < METRICS_SLOTS; i++) {
-        if (lock(fd, (off_t)i + 1)) {
+        if (lock(fd, F_WRLCK, (off_t)i + 1)) {
             *number = i;
             return STATUS_OK;
         }
@@ -256,20 +299,19 @@ void metrics_close(void)
 
 /* ---- channels */
 
-static size_t named_channels(void)
+static size_t named_channels(const struct head *head)
 {
-    return size_min(
-        atomic_load_explicit(&mapped->head.channels, memory_order_acquire),
-        METRICS_CHANNELS_MAX);
+    return size_min(atomic_load_explicit(&head->channels, memory_order_acquire),
+                    METRICS_CHANNELS_MAX);
 }
 
 /* The row of a channel; that of all others if it has none. */
-static size_t row_of(const char *channel)
+static size_t row_of(const struct head *head, const char *channel)
 {
-    size_t count = named_channels();
+    size_t count = named_channels(head);
 
     for (size_t i = 0; i < count; i++) {
-        if (str_eq(mapped->head.names[i], channel))
+        if (str_eq(head->names[i], channel))
             return i;
     }
     return METRICS_CHANNELS_MAX;
@@ -277,16 +319,136 @@ static size_t row_of(const char *channel)
 
 void metrics_name_channel(const char *name)
 {
+    struct head *head;
     size_t count;
 
-    if (own == NULL || !pass_gate(own_fd))
+    if (own == NULL || !enter_gate())
         return;
-    count = named_channels();
-    if (row_of(name) == METRICS_CHANNELS_MAX && count < METRICS_CHANNELS_MAX &&
-        str_copy(mapped->head.names[count], CHANNEL_NAME_MAX + 1, name))
-        atomic_store_explicit(&mapped->head.channels, (uint32_t)count + 1,
+    head = &mapped->head;
+    count = named_channels(head);
+    if (row_of(head, name) == METRICS_CHANNELS_MAX &&
+        count < METRICS_CHANNELS_MAX &&
+        str_copy(head->names[count], CHANNEL_NAME_MAX + 1, name))
+        atomic_store_explicit(&head->channels, (uint32_t)count + 1,
                               memory_order_release);
-    unlock(own_fd, GATE);
+    leave_gate();
+}
+
+/* ---- whom the webhooks are for */
+
+/* False: it is no bot's user id. */
+static bool parse_bot(const char *id, uint64_t words[BOT_WORDS])
+{
+    static const char digits[] = "0123456789abcdef";
+
+    if (id[0] != 'U' || strlen(id) != BOT_ID_LEN)
+        return false;
+    memset(words, 0, BOT_WORDS * sizeof(words[0]));
+    for (size_t i = 0; i < BOT_ID_LEN - 1; i++) {
+        const char *digit = strchr(digits, id[i + 1]);
+        uint64_t *word = &words[i / BOT_WORD_DIGITS];
+
+        if (digit == NULL)
+            return false;
+        *word = *word << 4 | (uint64_t)(digit - digits);
+    }
+    return true;
+}
+
+static bool load_bot(const struct bot *bot, uint64_t words[BOT_WORDS])
+{
+    if (atomic_load_explicit(&bot->known, memory_order_acquire) == 0)
+        return false;
+    for (size_t i = 0; i < BOT_WORDS; i++)
+        words[i] = atomic_load_explicit(&bot->words[i], memory_order_relaxed);
+    return true;
+}
+
+static bool tell_bot(const struct bot *bot, char id[BOT_ID_LEN + 1])
+{
+    uint64_t words[BOT_WORDS];
+
+    id[0] = '\0';
+    if (!load_bot(bot, words))
+        return false;
+    (void)snprintf(id, BOT_ID_LEN + 1, "U%016" PRIx64 "%016" PRIx64, words[0],
+                   words[1]);
+    return true;
+}
+
+/* Without the gate it may see half of a change, and is then not the same. */
+static bool is_bot(const struct bot *bot, const uint64_t words[BOT_WORDS])
+{
+    uint64_t known[BOT_WORDS];
+
+    return load_bot(bot, known) && memcmp(known, words, sizeof(known)) == 0;
+}
+
+/* Each store is ordered after those before it. */
+static void store_bot(struct bot *bot, const uint64_t words[BOT_WORDS])
+{
+    atomic_store_explicit(&bot->known, 0, memory_order_release);
+    for (size_t i = 0; i < BOT_WORDS; i++)
+        atomic_store_explicit(&bot->words[i], words[i], memory_order_release);
+    atomic_store_explicit(&bot->known, 1, memory_order_release);
+}
+
+bool metrics_saw_destination(const char *channel, const char *destination,
+                             char before[BOT_ID_LEN + 1])
+{
+    uint64_t words[BOT_WORDS];
+    bool changed = false;
+    struct bot *bot;
+    size_t row;
+
+    if (own == NULL || !parse_bot(destination, words))
+        return false;
+    row = row_of(&mapped->head, channel);
+    if (row == METRICS_CHANNELS_MAX)
+        return false;
+    bot = &mapped->head.bots[row];
+    if (is_bot(bot, words) || !try_gate())
+        return false;
+    if (!is_bot(bot, words)) { /* nobody was faster */
+        changed = tell_bot(bot, before);
+        store_bot(bot, words);
+    }
+    leave_gate();
+    return changed;
+}
+
+/* Behind the gate, so that no change is half done. */
+static enum status read_head(int fd, struct head *head)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) != 0)
+        return status_from_errno(errno);
+    if (!is_ours(fd, st.st_size))
+        return STATUS_NOT_FOUND;
+    return pread(fd, head, sizeof(*head), 0) == (ssize_t)sizeof(*head)
+               ? STATUS_OK
+               : STATUS_IO;
+}
+
+enum status metrics_read_destination(const char *path, const char *channel,
+                                     char destination[BOT_ID_LEN + 1])
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    enum status status;
+    struct head head;
+    size_t row;
+
+    if (fd < 0)
+        return errno == ENOENT ? STATUS_NOT_FOUND : status_from_errno(errno);
+    status = pass_gate(fd, F_RDLCK) ? read_head(fd, &head) : STATUS_BUSY;
+    close(fd);
+    if (status != STATUS_OK)
+        return status;
+    row = row_of(&head, channel);
+    return row < METRICS_CHANNELS_MAX && tell_bot(&head.bots[row], destination)
+               ? STATUS_OK
+               : STATUS_NOT_FOUND;
 }
 
 /* ---- counting */
@@ -325,7 +487,7 @@ void metrics_job_ended(const char *channel, size_t outcome, int64_t now_ms)
 {
     if (own == NULL || outcome >= METRICS_OUTCOMES)
         return;
-    add(&own->jobs[row_of(channel)][outcome], 1);
+    add(&own->jobs[row_of(&mapped->head, channel)][outcome], 1);
     atomic_store_explicit(&mapped->head.last_end_ms, now_ms,
                           memory_order_relaxed);
 }
@@ -434,7 +596,7 @@ bool metrics_sum(struct metrics_totals *totals, int64_t now_ms)
         atomic_load_explicit(&mapped->head.last_end_ms, memory_order_relaxed);
     totals->crash_loop_ms =
         atomic_load_explicit(&mapped->head.crash_loop_ms, memory_order_relaxed);
-    totals->channels = named_channels();
+    totals->channels = named_channels(&mapped->head);
     memcpy(totals->names, mapped->head.names,
            totals->channels * sizeof(totals->names[0]));
     for (size_t i = 0; i < totals->channels; i++)

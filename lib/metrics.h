@@ -21,6 +21,9 @@
  * old version count on in theirs until they end.
  *
  * While nothing is open (unit tests, the command line) counting does nothing.
+ *
+ * Besides counts the file keeps whom each channel's webhooks are for, for
+ * `darkroom check`, which is no worker and only reads.
  */
 #ifndef DARKROOM_METRICS_H
 #define DARKROOM_METRICS_H
@@ -88,6 +91,7 @@ enum metrics_histogram {
 #define METRICS_BUCKETS (METRICS_BOUNDS + 1)
 extern const uint32_t metrics_bounds_us[METRICS_BOUNDS];
 
+#define METRICS_FILE "metrics"          /* in the state directory */
 #define METRICS_OUTCOMES 8              /* enum job_outcome fits */
 #define METRICS_STATUSES 64             /* enum status fits */
 #define METRICS_OTHER_CHANNEL "(other)" /* no channel can be called so */
@@ -150,7 +154,20 @@ void metrics_answered(int64_t us, int64_t now_ms);
 /* Labs die so fast that they are held back. */
 void metrics_crash_loop(int64_t now_ms);
 
+/* A verified webhook of the channel was for this bot. Of channels without a row
+ * nothing is kept, nor what is no user id. True: it was for `before` until now;
+ * told once in the pool. While another process is in the gate it does nothing:
+ * the next webhook says the same. */
+bool metrics_saw_destination(const char *channel, const char *destination,
+                             char before[BOT_ID_LEN + 1]);
+
 /* ---- reading */
+
+/* Whom the channel's last webhook was for, by a file that need not be open and
+ * is never made or changed. NOT_FOUND: not known, or no such file. */
+enum status
+metrics_read_destination(const char *path, const char *channel,
+                         char destination[BOT_ID_LEN + 1]) MUST_CHECK;
 
 /* The share `q` (0..1) of the observations was not above this, interpolated in
  * its bucket; -1: there are none. */

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,8 +21,12 @@
 #define MINUTE 60000
 #define THREADS 4
 #define TIMES 20000
+#define LOOKS 500
+#define BOT_A "U0123456789abcdef0123456789abcdef"
+#define BOT_B "Ufedcba9876543210fedcba9876543210"
 
 static char dir[TEST_DIR_MAX], path[TEST_DIR_MAX + 16];
+static char known[BOT_ID_LEN + 1], was[BOT_ID_LEN + 1];
 static struct metrics_totals totals;
 
 static int setup(void **state)
@@ -94,6 +99,7 @@ static void test_nothing_is_open(void **state)
     metrics_answered(1, NOW);
     metrics_crash_loop(NOW);
     metrics_name_channel("shop");
+    assert_false(metrics_saw_destination("shop", BOT_A, was));
     assert_false(metrics_sum(&totals, NOW));
     assert_int_equal(totals.workers, 0);
     assert_int_equal(totals.counts.counters[METRIC_PUSHES], 0);
@@ -320,6 +326,212 @@ static void test_bad_places(void **state)
     assert_int_not_equal(metrics_open(path), STATUS_OK); /* not followed */
 }
 
+/* ---- whom the webhooks are for */
+
+static enum status look(const char *channel)
+{
+    return metrics_read_destination(path, channel, known);
+}
+
+static void open_named(void)
+{
+    open_here();
+    metrics_name_channel("shop");
+    metrics_name_channel("club");
+}
+
+static void test_a_destination(void **state)
+{
+    (void)state;
+    open_named();
+    assert_int_equal(look("shop"), STATUS_NOT_FOUND);
+    assert_false(metrics_saw_destination("shop", BOT_A, was));
+    assert_int_equal(look("shop"), STATUS_OK);
+    assert_string_equal(known, BOT_A);
+    assert_false(metrics_saw_destination("shop", BOT_A, was));
+    assert_true(metrics_saw_destination("shop", BOT_B, was));
+    assert_string_equal(was, BOT_A);
+    assert_false(metrics_saw_destination("shop", BOT_B, was));
+    assert_int_equal(look("club"), STATUS_NOT_FOUND);
+    metrics_close();
+    assert_int_equal(look("shop"), STATUS_OK); /* no worker, no less known */
+    assert_string_equal(known, BOT_B);
+    open_here();
+    assert_true(metrics_saw_destination("shop", BOT_A, was));
+    assert_string_equal(was, BOT_B);
+}
+
+/* As a bot's id may be: its digits are no number with a sign or an end. */
+static void test_odd_destinations(void **state)
+{
+    static const char *const kept[] = {"U00000000000000000000000000000001",
+                                       "U10000000000000000000000000000000",
+                                       "Uffffffffffffffffffffffffffffffff"};
+    static const char *const not_kept[] = {
+        "",
+        "U",
+        "U0",
+        "V0123456789abcdef0123456789abcdef",
+        "U0123456789ABCDEF0123456789ABCDEF",
+        "U0123456789abcdef0123456789abcde",
+        "U0123456789abcdef0123456789abcdef0",
+        "U0123456789abcdef0123456789abcde\x80",
+        " U0123456789abcdef0123456789abcde",
+    };
+
+    (void)state;
+    open_named();
+    for (size_t i = 0; i < ARRAY_COUNT(kept); i++) {
+        assert_int_equal(metrics_saw_destination("shop", kept[i], was), i > 0);
+        assert_int_equal(look("shop"), STATUS_OK);
+        assert_string_equal(known, kept[i]);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(not_kept); i++)
+        assert_false(metrics_saw_destination("shop", not_kept[i], was));
+    assert_int_equal(look("shop"), STATUS_OK);
+    assert_string_equal(known, kept[ARRAY_COUNT(kept) - 1]);
+}
+
+static void test_a_destination_without_a_row(void **state)
+{
+    char name[CHANNEL_NAME_MAX + 1];
+
+    (void)state;
+    open_here();
+    for (int i = 0; i < METRICS_CHANNELS_MAX + 1; i++) {
+        (void)snprintf(name, sizeof(name), "channel-%d", i);
+        metrics_name_channel(name);
+        assert_false(metrics_saw_destination(name, BOT_A, was));
+        assert_int_equal(look(name), i < METRICS_CHANNELS_MAX
+                                         ? STATUS_OK
+                                         : STATUS_NOT_FOUND);
+    }
+    assert_int_equal(look("nobody"), STATUS_NOT_FOUND);
+}
+
+static void test_workers_agree_on_a_destination(void **state)
+{
+    int exit_status = -1;
+    pid_t pid;
+
+    (void)state;
+    open_named();
+    assert_false(metrics_saw_destination("shop", BOT_A, was));
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        metrics_close();
+        _exit(metrics_open(path) == STATUS_OK &&
+                      metrics_saw_destination("shop", BOT_B, was) &&
+                      str_eq(was, BOT_A)
+                  ? 0
+                  : 1);
+    }
+    assert_int_equal(waitpid(pid, &exit_status, 0), pid);
+    assert_int_equal(exit_status, 0);
+    assert_false(metrics_saw_destination("shop", BOT_B, was));
+}
+
+/* A slot would be one worker more, a lock that stays one worker less. */
+static void test_who_looks_is_no_worker(void **state)
+{
+    struct stat st;
+
+    (void)state;
+    assert_int_equal(look("shop"), STATUS_NOT_FOUND);
+    assert_int_equal(stat(path, &st), -1); /* nothing was made */
+    open_named();
+    assert_false(metrics_saw_destination("shop", BOT_A, was));
+    assert_int_equal(look("shop"), STATUS_OK);
+    assert_true(metrics_sum(&totals, NOW));
+    assert_int_equal(totals.workers, 1);
+    metrics_close();
+    assert_int_equal(chmod(path, 0400), 0);
+    assert_int_equal(look("shop"), STATUS_OK);
+    assert_int_equal(chmod(path, 0600), 0);
+}
+
+static void test_a_file_of_others_is_left_alone(void **state)
+{
+    struct stat st;
+
+    (void)state;
+    open_named();
+    assert_false(metrics_saw_destination("shop", BOT_A, was));
+    metrics_close();
+    spoil("other", 8);
+    assert_int_equal(look("shop"), STATUS_NOT_FOUND);
+    assert_int_equal(stat(path, &st), 0);
+    assert_true(st.st_size > 0);
+    assert_int_equal(truncate(path, 0), 0);
+    assert_int_equal(look("shop"), STATUS_NOT_FOUND);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_size, 0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink("elsewhere", path), 0);
+    assert_int_equal(look("shop"), STATUS_IO); /* not followed */
+}
+
+/* An acceptor does not wait for a process that is stopped there. */
+static void test_a_destination_and_a_shut_gate(void **state)
+{
+    struct flock gate = {.l_type = F_WRLCK, .l_len = 1};
+    int fd;
+
+    (void)state;
+    open_named();
+    assert_false(metrics_saw_destination("shop", BOT_A, was));
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_int_equal(fcntl(fd, F_OFD_SETLK, &gate), 0);
+    assert_false(metrics_saw_destination("shop", BOT_B, was));
+    assert_int_equal(look("shop"), STATUS_BUSY);
+    close(fd);
+    assert_int_equal(look("shop"), STATUS_OK);
+    assert_string_equal(known, BOT_A);
+    assert_true(metrics_saw_destination("shop", BOT_B, was));
+}
+
+/* Sets `arg` if what it was told is not the other one, whole. */
+static void *see_two_bots(void *arg)
+{
+    char other[BOT_ID_LEN + 1];
+    bool *wrong = arg;
+
+    for (int i = 0; i < TIMES; i++) {
+        bool even = i % 2 == 0;
+
+        if (metrics_saw_destination("shop", even ? BOT_A : BOT_B, other) &&
+            !str_eq(other, even ? BOT_B : BOT_A))
+            *wrong = true;
+    }
+    return NULL;
+}
+
+static void test_threads_and_a_destination(void **state)
+{
+    pthread_t threads[THREADS];
+    bool wrong[THREADS] = {false};
+
+    (void)state;
+    open_named();
+    assert_false(metrics_saw_destination("shop", BOT_A, was));
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, see_two_bots, &wrong[i]), 0);
+    for (int i = 0; i < LOOKS; i++) {
+        enum status status = look("shop");
+
+        /* Whole, whenever it is; BUSY if the others leave no room. */
+        assert_true(status == STATUS_BUSY ||
+                    (status == STATUS_OK &&
+                     (str_eq(known, BOT_A) || str_eq(known, BOT_B))));
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_false(wrong[i]);
+    }
+}
+
 static void *count_much(void *arg)
 {
     (void)arg;
@@ -364,6 +576,14 @@ int main(void)
         CASE(test_half_a_file_is_replaced),
         CASE(test_bad_places),
         CASE(test_threads),
+        CASE(test_a_destination),
+        CASE(test_odd_destinations),
+        CASE(test_a_destination_without_a_row),
+        CASE(test_workers_agree_on_a_destination),
+        CASE(test_who_looks_is_no_worker),
+        CASE(test_a_file_of_others_is_left_alone),
+        CASE(test_a_destination_and_a_shut_gate),
+        CASE(test_threads_and_a_destination),
     };
 
     return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);
