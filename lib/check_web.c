@@ -7,6 +7,7 @@
 
 #include "check_parts.h"
 #include "crypto.h"
+#include "webhook.h"
 
 /* A PNG of one gray pixel. */
 static const uint8_t picture[] = {
@@ -242,10 +243,9 @@ static const char *webhook_advice(int http_status)
 
 void check_webhook(struct check *check, const struct config_channel *channel)
 {
-    /* As LINE's "Verify" (line-platform 1.4); darkroom has no use for the
-     * destination. */
+    /* As LINE's "Verify" (line-platform 1.4). */
     static const char body[] =
-        "{\"destination\":\"U00000000000000000000000000000000\",\"events\":[]}";
+        "{\"destination\":\"" WEBHOOK_DESTINATION_NONE "\",\"events\":[]}";
     char signature[sizeof("x-line-signature: ") + SHA256_BASE64_SIZE];
     const char *const headers[] = {"Content-Type: application/json", signature,
                                    NULL};

@@ -7,6 +7,8 @@
 #include "metrics.h"
 #include "webhook.h"
 
+#define SHORT_ID_BYTES 16
+
 struct request_in_hand {
     const struct config *config;
     const struct config_channel *channel;
@@ -182,6 +184,27 @@ static void count_events(const struct request_in_hand *r)
                webhook->total - webhook->count - webhook->malformed);
 }
 
+/* Ids are never told in full: enough to know one by. */
+static const char *short_id(char text[SHORT_ID_BYTES], const char *id)
+{
+    (void)snprintf(text, SHORT_ID_BYTES, "%.9s...", id);
+    return text;
+}
+
+static void note_destination(const struct request_in_hand *r)
+{
+    const char *destination = r->webhook.destination;
+    char before[BOT_ID_LEN + 1], is[SHORT_ID_BYTES], was[SHORT_ID_BYTES];
+
+    if (str_eq(destination, WEBHOOK_DESTINATION_NONE) ||
+        !metrics_saw_destination(r->channel->name, destination, before))
+        return;
+    LOG(WARN, "destination_changed", LOG_STR("channel", r->channel->name),
+        LOG_STR("destination", short_id(is, destination)),
+        LOG_STR("was", short_id(was, before)),
+        LOG_STR("text", "webhooks are for another bot than before"));
+}
+
 static enum status accept_events(const struct intake *intake,
                                  struct request_in_hand *r)
 {
@@ -224,6 +247,7 @@ static enum status accept_request(const struct intake *intake,
     if (status == STATUS_OK)
         status = webhook_parse(r->body, r->len, &r->webhook);
     if (status == STATUS_OK) {
+        note_destination(r);
         status = accept_events(intake, r);
         webhook_release(&r->webhook);
     }

@@ -17,6 +17,10 @@
 
 #include "job.h"
 
+/* A destination that is nobody's: of the webhooks that `darkroom check` sends,
+ * which prove that the workers answer and nothing of LINE's. */
+#define WEBHOOK_DESTINATION_NONE "U00000000000000000000000000000000"
+
 struct webhook_event {
     enum job_kind kind;
     bool redelivery;

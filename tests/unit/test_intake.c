@@ -4,6 +4,9 @@
  * queue is in memory, and the two that fail are doubles. The engine takes no
  * jobs: rows stay READY as they were put.
  */
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,6 +20,8 @@
 #include "crypto.h"
 #include "intake.h"
 #include "log.h"
+#include "metrics.h"
+#include "webhook.h"
 #include "webhook_vectors.h"
 
 #define OTHER_SECRET "another channel's secret"
@@ -100,6 +105,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
+    metrics_close(); /* if it was opened */
     queue_thread_free(bench.queue_thread);
     config_live_free(bench.live);
     loop_free(bench.loop);
@@ -628,6 +634,104 @@ static void test_stopping(void **state)
     assert_rows(0);
 }
 
+/* ---- whom the webhooks are for */
+
+#define FOR(destination) "{\"destination\":\"" destination "\",\"events\":[]}"
+#define VECTORS_BOT "U0123456789abcdef0123456789abcdef" /* of all vectors */
+#define OTHER_BOT "Ubbbbbbbbbbbbbbbb0000111122223333"
+
+/* Counting begins; also where the file is. */
+static void count_here(char path[TEST_DIR_MAX + 16])
+{
+    (void)snprintf(path, TEST_DIR_MAX + 16, "%s/" METRICS_FILE, bench.dir);
+    assert_int_equal(metrics_open(path), STATUS_OK);
+    metrics_name_channel("shop");
+}
+
+static void assert_destination(const char *path, const char *wanted)
+{
+    char known[BOT_ID_LEN + 1];
+
+    assert_int_equal(metrics_read_destination(path, "shop", known), STATUS_OK);
+    assert_string_equal(known, wanted);
+}
+
+static void test_the_destination_is_kept(void **state)
+{
+    char path[TEST_DIR_MAX + 16], known[BOT_ID_LEN + 1];
+
+    (void)state;
+    count_here(path);
+    assert_int_equal(accept_signed("shop", OTHER_SECRET, FOR(OTHER_BOT),
+                                   strlen(FOR(OTHER_BOT))),
+                     STATUS_BAD_SIGNATURE);
+    assert_int_equal(accept_body("{\"destination\":\"" OTHER_BOT "\"}"),
+                     STATUS_BAD_INPUT);
+    assert_int_equal(accept_body(FOR(WEBHOOK_DESTINATION_NONE)), STATUS_OK);
+    assert_int_equal(metrics_read_destination(path, "shop", known),
+                     STATUS_NOT_FOUND);
+    assert_int_equal(accept_vector("W1"), STATUS_OK);
+    assert_destination(path, VECTORS_BOT);
+    assert_int_equal(accept_body(FOR(WEBHOOK_DESTINATION_NONE)), STATUS_OK);
+    assert_int_equal(accept_body("{\"events\":[]}"), STATUS_OK);
+    assert_destination(path, VECTORS_BOT);
+}
+
+/* It was LINE's and is known, whether there is room for its events or not. */
+static void test_the_destination_of_what_is_refused(void **state)
+{
+    char path[TEST_DIR_MAX + 16];
+
+    (void)state;
+    count_here(path);
+    fake_fault_set(&bench.fake_store.space, 0, 1, STATUS_NO_SPACE);
+    assert_int_equal(accept_vector("W2"), STATUS_NO_SPACE);
+    assert_destination(path, VECTORS_BOT);
+}
+
+/* One webhook, and what the log says of it. */
+static void accept_and_listen(const char *body, char *log, size_t size)
+{
+    int saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3), fds[2];
+    enum status status;
+    ssize_t n;
+
+    assert_true(saved >= 0);
+    assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+    assert_true(dup2(fds[1], STDERR_FILENO) >= 0);
+    log_set_level(LOG_LEVEL_WARN);
+    status = accept_body(body);
+    log_set_level(LOG_LEVEL_ERROR);
+    assert_true(dup2(saved, STDERR_FILENO) >= 0);
+    n = read(fds[0], log, size - 1);
+    log[n > 0 ? n : 0] = '\0';
+    close(saved);
+    close(fds[0]);
+    close(fds[1]);
+    assert_int_equal(status, STATUS_OK);
+}
+
+static void test_another_destination_is_told(void **state)
+{
+    char path[TEST_DIR_MAX + 16], log[LOG_LINE_MAX];
+
+    (void)state;
+    count_here(path);
+    accept_and_listen(FOR(VECTORS_BOT), log, sizeof(log));
+    assert_string_equal(log, ""); /* the first one is no change */
+    accept_and_listen(FOR(OTHER_BOT), log, sizeof(log));
+    assert_non_null(strstr(log, "level=warn"));
+    assert_non_null(strstr(log,
+                           "event=destination_changed channel=shop "
+                           "destination=Ubbbbbbbb... was=U01234567... "));
+    assert_null(strstr(log, VECTORS_BOT));
+    assert_null(strstr(log, OTHER_BOT));
+    assert_ptr_equal(strchr(log, '\n'), log + strlen(log) - 1); /* one line */
+    accept_and_listen(FOR(OTHER_BOT), log, sizeof(log));
+    assert_string_equal(log, "");
+    assert_destination(path, OTHER_BOT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -657,6 +761,9 @@ int main(void)
         cmocka_unit_test(test_queue_fails),
         cmocka_unit_test(test_queue_cannot_commit),
         cmocka_unit_test(test_stopping),
+        cmocka_unit_test(test_the_destination_is_kept),
+        cmocka_unit_test(test_the_destination_of_what_is_refused),
+        cmocka_unit_test(test_another_destination_is_told),
     };
     struct CMUnitTest with_bench[ARRAY_COUNT(tests)];
 
