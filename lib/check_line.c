@@ -1,8 +1,10 @@
 /*
  * check_line.c: what LINE says of a channel: token, bot, webhook and its test,
- * quota. One call at a time; a token that is refused makes the rest pointless.
+ * whether the webhooks that came are for that bot, quota. One call at a time; a
+ * token that is refused makes the rest pointless.
  */
 #include "check_parts.h"
+#include "metrics.h"
 
 static struct line_query query_for(struct check *check,
                                    const struct config_channel *channel)
@@ -201,6 +203,40 @@ static void ask_test(struct check *check, const struct config_channel *channel)
                    (long long)result.http_status, result.detail);
 }
 
+/* ---- destination */
+
+/* A secret and a token may each be right and still be of two bots. What the
+ * workers keep is of the last webhook, be it of before LINE's test: with a
+ * secret that is not this bot's, the test is refused, and only webhooks of the
+ * secret's own bot come. */
+static void compare_destination(struct check *check, size_t index)
+{
+    const struct config_channel *channel = &check->config->channels[index];
+    char path[CHECK_PATH_BYTES], seen[BOT_ID_LEN + 1];
+    enum status status;
+
+    (void)snprintf(path, sizeof(path), "%s/" METRICS_FILE,
+                   check->config->state_dir);
+    status = metrics_read_destination(path, channel->name, seen);
+    if (status == STATUS_NOT_FOUND)
+        check_skip(check, "destination", channel,
+                   "no webhook of LINE's is remembered yet");
+    else if (status != STATUS_OK)
+        check_skip(check, "destination", channel, "'%s': %s", path,
+                   status_text(status));
+    else if (str_eq(seen, check->user_ids[index]))
+        check_pass(check, "destination", channel,
+                   "the last webhook was for this bot");
+    else
+        check_fail(check, "destination", channel,
+                   "secret and access token are of two different channels: "
+                   "take both from one channel's page in LINE's console "
+                   "(Basic settings and Messaging API), reload the workers, "
+                   "send the bot a message, check again",
+                   "webhooks come for %s, the token is of bot %s", seen,
+                   check->user_ids[index]);
+}
+
 /* ---- quota */
 
 static void ask_quota(struct check *check, const struct config_channel *channel)
@@ -235,12 +271,16 @@ void check_channel_at_line(struct check *check, size_t index)
         check_skip(check, "line", channel, "no time left");
         return;
     }
-    if (!ask_bot(check, index))
+    if (!ask_bot(check, index)) {
+        check_skip(check, "destination", channel,
+                   "without a valid token the bot is not known");
         return;
+    }
     if (ask_webhook(check, channel))
         ask_test(check, channel);
     else
         check_skip(check, "webhook test", channel, "it would not come here");
+    compare_destination(check, index);
     if (channel->push == 1)
         ask_quota(check, channel);
 }

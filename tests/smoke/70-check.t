@@ -23,9 +23,11 @@ check
 is "a set-up that works passes" $status 0
 is "with no failure" "$(grep -c '^fail' <<<"$said")" 0
 for line in secrets directories disk queue jail published workers token clock \
-    webhook 'webhook test'; do
+    webhook 'webhook test' destination; do
     like "$line is looked at" "$said" "pass  $line "
 done
+like "LINE's test alone tells whom webhooks are for" "$said" \
+    "pass  destination  default: the last webhook was for this bot"
 like "the bot is named" "$said" 'destination U[0-9a-f]{32}'
 like "and the sum is told" "$said" '[0-9]+ passed, 0 failed'
 is "no file of it is left" "$(files)" "$before"
@@ -34,7 +36,19 @@ check --json
 is "for programs, too" "$(jq -r '.ok, ([.checks[] |
     select(.result == "pass")] | length >= 10)' <<<"$said")" "true
 true"
+is "and so is whom webhooks are for" "$(jq -r '.checks[] |
+    select(.name == "destination") | .channel, .result' <<<"$said")" "default
+pass"
 ok "without the token" [ "${said/$stack_token/}" = "$said" ]
+
+# What is known of webhooks is the workers' to write.
+DARKROOM_SERVER_STATE_DIR=$stack_dir/none \
+    DARKROOM_QUEUE_URL=sqlite:$stack_dir/state/queue.db \
+    DARKROOM_STORE_URL=dir:$stack_dir/state/public check
+is "where no worker wrote nothing fails" $status 0
+like "nor is a destination known" "$said" \
+    "skip  destination  default: no webhook of LINE's is remembered yet"
+ok "and nothing is made" [ ! -e "$stack_dir/none" ]
 
 calls=$(sim_get state | jq .totals.webhooks_sent)
 check --offline

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# Ten mistakes that people make when they set a bot up. Each is named by
+# Eleven mistakes that people make when they set a bot up. Each is named by
 # `darkroom check`, or by the log of what does not start, in words that say
 # what to do. One section each; between them everything works.
 
@@ -41,6 +41,7 @@ smoke_must stack_pool 1
 check
 names "a wrong secret" "webhook test" "HTTP 401" \
     "secret is not LINE's: copy it from Basic settings"
+is "a wrong secret: nothing else fails" "$(grep -c '^fail' <<<"$said")" 1
 is "a photo is refused" "$(send_photo "$photo" |
     jq -r '.photos[0].ack_status')" 401
 like "the log says why, too" \
@@ -54,6 +55,7 @@ smoke_must stack_pool 1
 LINE_CHANNEL_ACCESS_TOKEN=wrong check
 names "a wrong token" token "access token refused" \
     "issue a channel access token in LINE's console"
+like "a wrong token: whose it is is not known" "$said" "skip  destination "
 
 # ---- 3: a public URL without its TLS chain
 
@@ -237,5 +239,44 @@ names "a stale socket" workers "HTTP 502" \
 smoke_must stack_pool 1
 check
 is "a new pool takes its place" $status 0
+
+# ---- 11: the secret of one channel with the token of another
+
+# Users write to the one bot, and LINE knows the token as the other's: what it
+# sends for that one is signed with a secret of its own.
+other_sim() {
+    stack_spawn other "$BUILD/line-sim" --listen 127.0.0.1:0 \
+        --port-file other.port --webhook-url "$stack_url/webhook" \
+        --ca-file cert.pem --secret 00112233445566778899aabbccddeeff \
+        --access-token another --destination "$1"
+    stack_until 10 [ -s "$stack_dir/other.port" ]
+}
+check_by_other() {
+    DARKROOM_LINE_API_URL=http://127.0.0.1:$(<"$stack_dir/other.port") \
+        LINE_CHANNEL_ACCESS_TOKEN=another check
+}
+bot=$(curl -s -H "Authorization: Bearer $stack_token" \
+    "$stack_sim_url/v2/bot/info" | jq -r .userId)
+other=Uffffffffffffffff0000000000000000
+ok "LINE has another bot" other_sim $other
+check_by_other
+names "secret and token of two bots" destination \
+    "webhooks come for $bot, the token is of bot $other" \
+    "of two different channels: take both from one channel's page"
+names "secret and token of two bots" "webhook test" "HTTP 401" \
+    "secret is not LINE's"
+
+# Two secrets are known while one is replaced. If they are of two bots, webhooks
+# of both are taken.
+stack_end pool
+stack_secret="$stack_secret,00112233445566778899aabbccddeeff"
+smoke_must stack_pool 1
+check_by_other
+is "LINE's test tells whose webhooks come now" \
+    "$(grep -c '^pass  destination' <<<"$said")" 1
+ok "the log tells that this changed" wait_log 5 "event=destination_changed"
+is "without an id in full" "$(log_count "$bot|$other")" 0
+check
+like "and back" "$said" "pass  destination "
 
 done_testing
