@@ -280,6 +280,12 @@ void json_bool(struct json_out *out, bool value)
         note(out, yajl_gen_bool(out->gen, value));
 }
 
+void json_null(struct json_out *out)
+{
+    if (out->status == STATUS_OK)
+        note(out, yajl_gen_null(out->gen));
+}
+
 enum status json_out_finish(struct json_out *out)
 {
     if (out->gen != NULL)

@@ -88,6 +88,7 @@ void json_key(struct json_out *out, const char *key);
 void json_str(struct json_out *out, const char *value);
 void json_int(struct json_out *out, int64_t value);
 void json_bool(struct json_out *out, bool value);
+void json_null(struct json_out *out);
 
 /* Ends the writing and frees what it took; the text is in the buf. */
 enum status json_out_finish(struct json_out *out) MUST_CHECK;

@@ -239,12 +239,13 @@ static void test_writing(void **state)
     json_array(&out);
     json_int(&out, -5);
     json_bool(&out, true);
+    json_null(&out);
     json_str(&out, "x\n\xe5\x86\x99");
     json_array_end(&out);
     json_object_end(&out);
     assert_int_equal(json_out_finish(&out), STATUS_OK);
     assert_string_equal(buf.data,
-                        "{\"a\\\"b\":[-5,true,\"x\\n\xe5\x86\x99\"]}");
+                        "{\"a\\\"b\":[-5,true,null,\"x\\n\xe5\x86\x99\"]}");
     buf_release(&buf);
 }
 
