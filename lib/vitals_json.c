@@ -199,11 +199,33 @@ static void put_channels(struct json_out *out,
 
 /* ---- the last hour */
 
+/* Of each minute; null: no picture was answered. */
+static void put_quantiles(struct json_out *out, const char *key, double q,
+                          const struct metrics_totals *totals)
+{
+    json_key(out, key);
+    json_array(out);
+    for (size_t i = 0; i < METRICS_MINUTES; i++) {
+        uint64_t buckets[METRICS_BUCKETS];
+        int64_t us;
+
+        for (size_t b = 0; b < METRICS_BUCKETS; b++)
+            buckets[b] = totals->minutes[i][b];
+        us = metrics_quantile_us(buckets, q);
+        if (us < 0)
+            json_null(out);
+        else
+            json_int(out, us);
+    }
+    json_array_end(out);
+}
+
+/* Rows of minutes end with the current one. */
 static void put_hour(struct json_out *out, const struct metrics_totals *totals)
 {
     uint64_t buckets[METRICS_BUCKETS] = {0};
 
-    json_key(out, "minutes"); /* pictures answered; the current one is last */
+    json_key(out, "minutes"); /* pictures answered */
     json_array(out);
     for (size_t i = 0; i < METRICS_MINUTES; i++) {
         int64_t sum = 0;
@@ -215,6 +237,10 @@ static void put_hour(struct json_out *out, const struct metrics_totals *totals)
         json_int(out, sum);
     }
     json_array_end(out);
+    begin(out, "minutes_time_to_reply");
+    put_quantiles(out, "p50_us", 0.5, totals);
+    put_quantiles(out, "p99_us", 0.99, totals);
+    json_object_end(out);
     put_times(out, "hour_time_to_reply", buckets);
 }
 

@@ -114,6 +114,9 @@ status_is "the last hour has the pictures" '[(.minutes | length),
     (.minutes | add), .hour_time_to_reply.count]' "[60,$photos,$photos]"
 status_is "times to reply are told" '.hour_time_to_reply | .p50_us > 0 and
     .p99_us >= .p50_us' true
+status_is "those of each minute that had pictures, too" \
+    '([.minutes_time_to_reply | .p50_us, .p99_us | map(. == null)] | unique) ==
+    [.minutes | map(. == 0)]' true
 status_is "so is the ack" '.stages.webhook_ack | .count > 0 and .p99_us > 0' \
     true
 status_is "a channel has its outcomes" \

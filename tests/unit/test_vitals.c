@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "job.h"
+#include "json.h"
 
 #define NOW INT64_C(1790000000000)
 
@@ -249,6 +250,95 @@ static void test_all_channels_fit(void **state)
     assert_true(text.len < RESPONSE_MAX_BYTES / 2);
 }
 
+/* ---- the status page's data */
+
+static void on_claimed(void *arg, const struct queue_lease *leases,
+                       size_t count)
+{
+    (void)arg;
+    (void)leases;
+    (void)count;
+    fail_msg("the thread has no room");
+}
+
+/* As a worker whose queue is empty says it. */
+static void write_json(void)
+{
+    char *const nothing[] = {NULL};
+    struct queue_thread_options options = {.on_claimed = on_claimed};
+    struct config_channel channel = {.name = "shop"};
+    struct config config = {.channels = &channel, .channel_count = 1};
+    struct vitals_sources sources = {0};
+    char why[256];
+
+    assert_int_equal(queue_open(&options.queue, "memory:", why, sizeof(why)),
+                     STATUS_OK);
+    assert_int_equal(loop_new(&options.loop), STATUS_OK);
+    assert_int_equal(queue_thread_start(&sources.queue, &options), STATUS_OK);
+    assert_int_equal(config_live_new(&sources.config, &config, NULL, nothing),
+                     STATUS_OK);
+    assert_int_equal(vitals_json(&sources, &vitals, &text), STATUS_OK);
+    queue_thread_free(sources.queue);
+    config_live_free(sources.config);
+    loop_free(options.loop);
+    queue_close(options.queue);
+}
+
+#define HOUR "minutes_time_to_reply"
+
+/* What stands there for each minute; -1: null. */
+struct hour {
+    int64_t p50_us[METRICS_MINUTES], p99_us[METRICS_MINUTES];
+    int64_t pictures[METRICS_MINUTES];
+    size_t rows; /* all three together */
+};
+
+static enum status on_event(void *arg, const struct json_event *event)
+{
+    struct hour *hour = arg;
+    int64_t *row = json_path_is(event, HOUR ".p50_us.#")   ? hour->p50_us
+                   : json_path_is(event, HOUR ".p99_us.#") ? hour->p99_us
+                   : json_path_is(event, "minutes.#")      ? hour->pictures
+                                                           : NULL;
+    int64_t i;
+
+    if (row == NULL)
+        return STATUS_OK;
+    i = event->path[event->depth - 1].index;
+    assert_in_range(i, 0, METRICS_MINUTES - 1);
+    assert_true(event->kind == JSON_INT || event->kind == JSON_NULL);
+    row[i] = event->kind == JSON_INT ? event->num : -1;
+    hour->rows++;
+    return STATUS_OK;
+}
+
+/* 100 pictures within 20 ms to 50 ms; 98 of them, and 2 that took longer than
+ * all buckets; none in any other minute. */
+static void test_each_minute_has_its_times(void **state)
+{
+    struct hour hour = {0};
+
+    (void)state;
+    vitals.totals.minutes[METRICS_MINUTES - 1][6] = 100;
+    vitals.totals.minutes[7][6] = 98;
+    vitals.totals.minutes[7][METRICS_BOUNDS] = 2;
+    write_json();
+    assert_int_equal(json_read(text.data, text.len, on_event, &hour),
+                     STATUS_OK);
+    assert_int_equal(hour.rows, 3 * METRICS_MINUTES);
+    for (size_t i = 0; i < METRICS_MINUTES; i++) {
+        bool has_some = i == 7 || i == METRICS_MINUTES - 1;
+
+        assert_int_equal(hour.pictures[i], has_some ? 100 : 0);
+        assert_int_equal(hour.p50_us[i] >= 0, has_some);
+        assert_int_equal(hour.p99_us[i] >= 0, has_some);
+    }
+    assert_int_equal(hour.p50_us[METRICS_MINUTES - 1], 35000);
+    assert_int_equal(hour.p99_us[METRICS_MINUTES - 1], 49700);
+    assert_in_range(hour.p50_us[7], 35000, 36000);
+    assert_int_equal(hour.p99_us[7], metrics_bounds_us[METRICS_BOUNDS - 1]);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -266,6 +356,7 @@ int main(void)
         CASE(test_families_stand_together),
         CASE(test_no_room),
         CASE(test_all_channels_fit),
+        CASE(test_each_minute_has_its_times),
     };
 
     return cmocka_run_group_tests_name("vitals", tests, NULL, NULL);
