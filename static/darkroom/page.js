@@ -20,7 +20,7 @@ import uPlot from './vendor/uplot/uPlot.esm.js';
 const POLL_MS = 2000;
 const POLL_MAX_MS = 30000;
 const ANSWER_MAX_MS = 8000;
-const CHART_HEIGHT_PX = 180;
+const CHART_HEIGHT_PX = 160;
 const MINUTE_MS = 60000;
 const NBSP = '\u00a0'; /* between a number and its unit */
 
@@ -343,97 +343,208 @@ function showChannels(data) {
     rows.map(([name, ...counts]) => [name, ...counts.map(count)])));
 }
 
-/* ---- the last hour */
+/* ---- the last hour: two charts over one axis of time */
 
-let chart = null;
-let chartData = [[], []];
+const NONE = 'None in the last hour.';
+const DAY_US = 86400e6;
+
+/* 1, 2, 5, 10, 20 ... µs: where an axis of times begins, ends, has lines. */
+const TIME_STEPS = Array.from({length: 37}, (_, i) =>
+  [1, 2, 5][i % 3] * 10 ** Math.floor(i / 3));
+const TIME_LINES_MAX = 9;
+
+/* data: minutes (s since 1970), then a row for each line; null: a gap. */
+const charts = {
+  pictures: {id: 'pictures', options: pictureOptions, data: [[]], plot: null,
+    words: (n) => plural(n, 'picture', 'pictures')},
+  times: {id: 'times', options: timeOptions, data: [[]], plot: null,
+    words: (p50, p99) => (p50 === null ? 'no picture'
+      : `p50 ${duration(p50)}, p99 ${duration(p99)}`)},
+};
 
 function style(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name);
 }
 
-function readout(plot) {
-  const i = plot.cursor.idx;
+function readout(chart) {
+  const i = chart.plot?.cursor.idx ?? -1;
+  const [minute, ...values] = chart.data.map((row) => row[i]);
 
-  setText(el('chart-readout'), i === null || i === undefined
-    || chartData[0][i] === undefined ? ''
-    : `${hourMinute.format(chartData[0][i] * 1000)}: `
-      + plural(chartData[1][i], 'picture', 'pictures'));
+  setText(el(`${chart.id}-readout`), minute === undefined ? ''
+    : `${hourMinute.format(minute * 1000)}: ${chart.words(...values)}`);
 }
 
-function chartOptions(width) {
+/* The cursor stands on a minute, not between two. */
+function snap(plot, left, top) {
+  const minute = plot.data[0][plot.posToIdx(left)];
+
+  return [left < 0 ? left : plot.valToPos(minute, 'x'), top];
+}
+
+/* What both have: the same width of axes, so that minute is above minute. */
+function chartOptions(chart, y, yAxis, more) {
   const axis = {
     stroke: style('--quiet'), font: '12px system-ui, sans-serif',
     grid: {stroke: style('--line'), width: 1}, ticks: {show: false},
   };
 
   return {
-    width, height: CHART_HEIGHT_PX, legend: {show: false},
-    cursor: {y: false, drag: {x: false, y: false}, points: {show: false}},
-    scales: {
-      x: {range: (plot, min, max) => [min - 30, max + 30]},
-      y: {range: (plot, min, max) => [0, Math.max(4, max * 1.1)]},
-    },
+    width: el(`${chart.id}-chart`).clientWidth, height: CHART_HEIGHT_PX,
+    legend: {show: false},
+    scales: {x: {range: (plot, min, max) => [min - 30, max + 30]}, y},
     axes: [
-      {...axis, grid: {show: false}, space: 60, size: 28,
+      {...axis, grid: {show: false}, space: 50, size: 30, gap: 7,
         values: (plot, ticks) => ticks.map((s) => hourMinute.format(s * 1000))},
-      {...axis, size: 36, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
-        values: (plot, ticks) => ticks.map(count)},
+      {...axis, size: 52, ...yAxis},
     ],
-    series: [{}, {
-      fill: style('--accent'), stroke: style('--accent'), width: 0,
-      points: {show: false}, paths: uPlot.paths.bars({size: [0.7, 24]}),
-    }],
-    hooks: {setCursor: [readout]},
+    hooks: {setCursor: [() => readout(chart)]},
+    cursor: {
+      y: false, drag: {x: false, y: false}, move: snap, sync: {key: 'hour'},
+      points: {show: false},
+    },
+    ...more,
   };
 }
 
-function drawChart() {
-  const box = el('chart');
+function pictureOptions(chart) {
+  return chartOptions(chart,
+    {range: (plot, min, max) => [0, Math.max(4, max * 1.1)]},
+    {
+      incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
+      values: (plot, ticks) => ticks.map(count),
+    }, {
+      series: [{}, {
+        fill: style('--accent'), stroke: style('--accent'), width: 0,
+        points: {show: false}, paths: uPlot.paths.bars({size: [0.7, 24]}),
+      }],
+    });
+}
 
-  chart?.destroy();
-  chart = null;
-  if (box.clientWidth > 0 && chartData[0].length > 0) {
-    chart = new uPlot(chartOptions(box.clientWidth), chartData, box);
+function timeLines(plot, axis, min, max) {
+  const lines = TIME_STEPS.filter((us) => us >= min && us <= max);
+
+  return lines.length <= TIME_LINES_MAX ? lines
+    : lines.filter((us) => Number.isInteger(Math.log10(us)));
+}
+
+/* A minute between two without pictures is on no line. */
+function lonely(plot, row) {
+  const values = plot.data[row];
+
+  return [...values.keys()].filter((i) => values[i] !== null
+    && (values[i - 1] ?? null) === null && (values[i + 1] ?? null) === null);
+}
+
+/* On a scale of powers of ten: an hour has both 30 ms and 5 s. */
+function timeOptions(chart) {
+  const line = (stroke, fill, more) => ({
+    stroke, points: {show: true, filter: lonely, size: 8, width: 2, fill},
+    ...more,
+  });
+  const [p50, p99] = [style('--accent'), style('--text')];
+
+  return chartOptions(chart, {
+    distr: 3, range: (plot, min, max) => [
+      TIME_STEPS.findLast((us) => us <= Math.max(1, min * 0.9)),
+      TIME_STEPS.find((us) => us >= max * 1.1)],
+  }, {
+    splits: timeLines, filter: (plot, lines) => lines,
+    values: (plot, lines) => lines.map((us) => duration(us).replace('.0', '')),
+  }, {
+    series: [{}, line(p50, p50, {width: 2.5}),
+      line(p99, style('--sheet'), {width: 1.25, dash: [4, 3]})],
+    bands: [{series: [2, 1], fill: style('--haze')}],
+  });
+}
+
+function drawChart(chart) {
+  const box = el(`${chart.id}-chart`);
+
+  chart.plot?.destroy();
+  chart.plot = box.clientWidth === 0 ? null
+    : new uPlot(chart.options(chart), chart.data, box);
+  readout(chart);
+}
+
+function fitChart(chart) {
+  const width = el(`${chart.id}-chart`).clientWidth;
+
+  if (chart.plot === null) drawChart(chart);
+  else if (width > 0 && width !== chart.plot.width) {
+    chart.plot.setSize({width, height: CHART_HEIGHT_PX});
   }
 }
 
-function fitChart() {
-  const width = el('chart').clientWidth;
+/* Nothing is drawn of nothing. */
+function showChart(chart, text, ...data) {
+  const isEmpty = !data.slice(1).some((row) => row.some((y) => y > 0));
 
-  if (chart === null) drawChart();
-  else if (width > 0 && width !== chart.width) {
-    chart.setSize({width, height: CHART_HEIGHT_PX});
+  setText(el(`${chart.id}-words`), isEmpty ? NONE : text);
+  for (const box of el(chart.id).children) {
+    box.hidden = isEmpty && box.tagName !== 'FIGCAPTION';
   }
+  chart.data = data;
+  if (chart.plot === null || isEmpty) return drawChart(chart);
+  chart.plot.setData(data);
+  readout(chart);
 }
 
-/* A table of the minutes that had pictures, for those who cannot see bars. */
-function hourTable(times, counts) {
-  const rows = counts.map((n, i) => [hourMinute.format(times[i] * 1000), n])
-    .filter(([, n]) => n > 0).reverse();
+/* Of each minute; null: unknown, or not to be drawn. */
+function timesOf(row, minutes) {
+  return minutes.map((_, i) => (isNumber(row[i]) && row[i] >= 1
+    && row[i] <= DAY_US ? row[i] : null));
+}
 
-  el('hour-table').replaceChildren(rows.length === 0
-    ? make('p', {className: 'quiet'}, 'None in the last hour.')
-    : table('Minutes that had pictures, the latest first',
-      [{title: 'Minute'}, {title: 'Pictures', isNumber: true}],
-      rows.map(([time, n]) => [time, count(n)])));
+function pictureWords(counts) {
+  const sum = counts.reduce((a, b) => a + b, 0);
+
+  return `${plural(sum, 'picture', 'pictures')} answered, at most `
+    + `${count(Math.max(...counts))} in a minute.`;
+}
+
+function timeWords(hour, minutes, p99) {
+  const slowest = Math.max(...p99);
+  const at = p99.indexOf(slowest);
+
+  if (at < 0) return NONE;
+  return (isNumber(hour.p50_us) ? `Half within ${duration(hour.p50_us)}, 99 of `
+    + `100 within ${duration(hour.p99_us)}. ` : '')
+    + `The slowest minute was ${hourMinute.format(minutes[at] * 1000)}: 99 of `
+    + `100 within ${duration(slowest)}.`;
+}
+
+/* For those who cannot see the charts. */
+function hourTable(minutes, counts, times) {
+  const rows = counts.map((n, i) => [hourMinute.format(minutes[i] * 1000),
+    count(n), ...times.map((row) => duration(row[i]))])
+    .filter((_, i) => counts[i] > 0).reverse();
+  const titles = ['Pictures', 'p50', 'p99'].slice(0, 1 + times.length);
+
+  el('hour-details').hidden = rows.length === 0;
+  el('hour-table').replaceChildren(
+    table('Minutes that had pictures, the latest first', [{title: 'Minute'},
+      ...titles.map((title) => ({title, isNumber: true}))], rows));
 }
 
 function showHour(data) {
+  const {p50_us: p50, p99_us: p99} = object(data.minutes_time_to_reply);
+  const hasTimes = [p50, p99].every(Array.isArray);
+  const hour = object(data.hour_time_to_reply);
   const counts = list(data.minutes).map(number);
   const nowMs = isTime(data.now_ms) ? data.now_ms : Date.now();
   const last = Math.floor(nowMs / MINUTE_MS) * 60;
-  const times = counts.map((_, i) => last - 60 * (counts.length - 1 - i));
-  const sum = counts.reduce((a, b) => a + b, 0);
+  const minutes = counts.map((_, i) => last - 60 * (counts.length - 1 - i));
+  const times = hasTimes
+    ? [timesOf(p50, minutes), timesOf(p99, minutes)] : [];
 
-  ifChanged('hour', [last, counts], () => {
-    setText(el('hour-words'), sum === 0 ? 'None in the last hour.'
-      : `${plural(sum, 'picture', 'pictures')} answered in the last hour, at `
-        + `most ${count(Math.max(...counts))} in a minute.`);
-    chartData = [times, counts];
-    if (chart === null) drawChart();
-    else chart.setData(chartData);
-    hourTable(times, counts);
+  ifChanged('hour', [minutes, counts, times, hour], () => {
+    showChart(charts.pictures, pictureWords(counts), minutes, counts);
+    el('times').hidden = !hasTimes;
+    if (hasTimes) {
+      showChart(charts.times, timeWords(hour, minutes, times[1]), minutes,
+        ...times);
+    }
+    hourTable(minutes, counts, times);
   });
 }
 
@@ -676,9 +787,9 @@ el('again').addEventListener('click', goOn);
 document.addEventListener('visibilitychange', goOn);
 window.addEventListener('online', goOn);
 matchMedia('(prefers-color-scheme: dark)')
-  .addEventListener('change', drawChart);
+  .addEventListener('change', () => Object.values(charts).forEach(drawChart));
 new ResizeObserver(() => {
-  fitChart();
+  Object.values(charts).forEach(fitChart);
   markScrolling();
-}).observe(el('chart'));
+}).observe(el('main'));
 goOn();

@@ -109,6 +109,40 @@ async function fits(name, page) {
     document.scrollingElement.scrollWidth > window.innerWidth), false);
 }
 
+/* How many pixels of the chart are of this colour of the page, or almost;
+ * `part` is of the hour, from 0 to 1. */
+async function pixels(page, id, colour, part = [0, 1]) {
+  return page.locator(`#${id}-chart`).evaluate((box, [name, from, to]) => {
+    const canvas = box.querySelector('canvas');
+    const {offsetLeft: left, offsetWidth: width} = box.querySelector('.u-over');
+    const ratio = canvas.width / canvas.clientWidth;
+    const copy = new OffscreenCanvas(canvas.width, canvas.height)
+      .getContext('2d', {willReadFrequently: true});
+    const wanted = getComputedStyle(document.documentElement)
+      .getPropertyValue(name).match(/[0-9a-f]{2}/g)
+      .map((hex) => parseInt(hex, 16));
+    let data;
+    let found = 0;
+
+    copy.drawImage(canvas, 0, 0);
+    ({data} = copy.getImageData((left + from * width) * ratio, 0,
+      (to - from) * width * ratio, canvas.height));
+    for (let i = 0; i < data.length; i += 4) {
+      found += data[i + 3] > 127 && wanted.every((value, c) =>
+        Math.abs(data[i + c] - value) < 24) ? 1 : 0;
+    }
+    return found;
+  }, [colour, ...part]);
+}
+
+async function charted(name, page) {
+  report(`${name}: there are bars`,
+    await pixels(page, 'pictures', '--accent') > 20);
+  report(`${name}: and times to reply, p50`,
+    await pixels(page, 'times', '--accent') > 20);
+  report(`${name}: and p99`, await pixels(page, 'times', '--text') > 10);
+}
+
 /* The whole page, with the pictures that are loaded as they come into view. */
 async function screenshot(page, name) {
   for (const picture of await page.locator('.thumb img').all()) {
@@ -172,10 +206,10 @@ async function testLive(page) {
   like('live: and its receipt', await found.locator('dl').innerText(),
     /Took\s+[\d.]+\sm?s\s+Came\s+\d\d:\d\d:\d\d\s+Channel\s+default/);
   report('live: the welcome is gone', await page.locator('#welcome').isHidden());
-  like('live: it counts', await says(page, 'hour-words'), /^1 picture answered/);
-  like('live: in the chart, too',
-    await page.locator('#chart canvas').evaluate((canvas) =>
-      String(canvas.width * canvas.height)), /^[1-9]/);
+  like('live: it counts', await says(page, 'pictures-words'), /^1 picture answered/);
+  await charted('live', page);
+  like('live: how long it took is told', await says(page, 'times-words'),
+    /^Half within [\d.]+\sm?s, 99 of 100 within [\d.]+\sm?s\. The slowest/);
   is('live: the link leads to the original', await page.request.get(
     await found.locator('a').evaluate((link) => link.href)).then((answer) =>
     `${answer.status()} ${answer.headers()['content-type']}`), '200 image/png');
@@ -272,6 +306,23 @@ async function testFocus() {
 
 const json = (data) => (route) => route.fulfill({json: data});
 
+/* With minutes without a picture, one of them between two others. */
+function busyHour(length) {
+  const isIdle = (i) => i === 29 || (i > 30 && i < 34);
+  const row = (of) => Array.from({length}, (_, i) => of(i));
+  const p99 = (i) => Math.round(9e5 + 4e5 * Math.sin(i / 5)
+    + ((i * 53) % 11) * 4e4 + (i > 40 && i < 46 ? 2.8e6 : 0));
+
+  return {
+    minutes: row((i) => (isIdle(i) ? 0
+      : Math.round(14 + 9 * Math.sin(i / 8) + (i * 37) % 7))),
+    minutes_time_to_reply: {
+      p50_us: row((i) => (isIdle(i) ? null : Math.round(p99(i) ** 0.91))),
+      p99_us: row((i) => (isIdle(i) ? null : p99(i))),
+    },
+  };
+}
+
 /* A day with everything in it, made from what the pool has shown. */
 function busyDay(data) {
   const published = data.jobs.filter((job) => job.preview_url);
@@ -307,8 +358,7 @@ function busyDay(data) {
 
   return {
     ...data, jobs,
-    minutes: data.minutes.map((_, i) =>
-      Math.round(14 + 9 * Math.sin(i / 8) + (i * 37) % 7)),
+    ...busyHour(data.minutes.length),
     hour_time_to_reply: {count: 1033, p50_us: 873000, p99_us: 2410000},
     queue: {...data.queue, ready: 3, leased: 5, oldest_age_ms: 2300},
     workers: 8, started_ms: data.now_ms - 9 * 86400000,
@@ -342,16 +392,89 @@ async function testBusy() {
         'Waiting to retry', 'Replied', 'Replied', 'Pushed', 'Replied',
         'Replied', 'User told', 'Replied', 'Given up', 'Withdrawn',
         'Replied']);
+    await charted(`busy, ${name}`, page);
     await accessible(`busy, ${name}`, page);
     await fits(`busy, ${name}`, page);
     await page.locator('#hour-details summary').click();
     is(`busy, ${name}: the chart is a table, too`,
-      await page.locator('#hour-table tbody tr').count(), 60);
+      await page.locator('#hour-table tbody tr').count(), 56);
     await page.locator('#hour-details summary').click();
     await screenshot(page, `busy-${name}`);
     await noComplaints(`busy, ${name}`, page);
     await page.context().close();
   }
+}
+
+const columns = (page) => page.locator('#hour-table thead th')
+  .allTextContents();
+
+/* What is drawn of the hour, and what is told of it, as it changes. */
+async function testHour() {
+  const answer = await fetch(`${PAGE_URL}/darkroom/status.json`);
+  const {minutes_time_to_reply: times, ...data} = busyDay(await answer.json());
+  let now = {...data, minutes_time_to_reply: times};
+  const page = await openPage({answer: (route) => route.fulfill({json: now})});
+  const told = (id, pattern) => page.locator(`#${id}`, {hasText: pattern})
+    .waitFor({timeout: PATIENCE_MS}).catch(() => {})
+    .then(() => says(page, id));
+  const over = page.locator('#times-chart .u-over');
+
+  await summary(page, /^Working/);
+  is('hour: a gap is one', await pixels(page, 'times', '--accent',
+    [0.53, 0.56]), 0);
+  report('hour: beside it is none', await pixels(page, 'times', '--accent',
+    [0.59, 0.62]) > 20);
+  is('hour: the table has the times', await columns(page),
+    ['Minute', 'Pictures', 'p50', 'p99']);
+  like('hour: in words, too', await says(page, 'times-words'),
+    /^Half within 873\sms, .* \d\d:\d\d: 99 of 100 within 4\.\d\ss\.$/);
+
+  await over.scrollIntoViewIfNeeded();
+  await over.hover({position: {x: 60, y: 40}});
+  like('hour: the mouse asks for a minute', await told('times-readout', /./),
+    /^\d\d:\d\d: p50 [\d.]+\sm?s, p99 [\d.]+\sm?s$/);
+  is('hour: of both charts', (await says(page, 'pictures-readout')).slice(0, 6),
+    (await says(page, 'times-readout')).slice(0, 6));
+  like('hour: which tell theirs', await says(page, 'pictures-readout'),
+    /: \d+ pictures$/);
+
+  const {width} = await over.boundingBox();
+  await over.hover({position: {x: width - 5, y: 40}});
+  await page.locator('.chart canvas').evaluateAll((all) =>
+    all.forEach((canvas) => canvas.classList.add('kept')));
+  now = {...now, minutes: [...now.minutes.slice(0, -1), 1000]};
+  like('hour: new numbers come', await told('pictures-words', /1,000/),
+    /at most 1,000/);
+  is('hour: without new charts', await page.locator('.chart .kept').count(), 2);
+  like('hour: under a mouse that rests', await told('pictures-readout',
+    /1,000/), /: 1,000 pictures$/);
+  await page.mouse.move(0, 0);
+  is('hour: until it leaves', await says(page, 'times-readout')
+    + await says(page, 'pictures-readout'), '');
+  now = data;
+  await page.locator('#times').waitFor({state: 'hidden'}).catch(() => {});
+  report('hour: an older worker has one chart',
+    await page.locator('#times').isHidden()
+    && await page.locator('#pictures-chart canvas').isVisible());
+  is('hour: and no times in its table', await columns(page),
+    ['Minute', 'Pictures']);
+  now = {
+    ...data, minutes: data.minutes.map(() => 0),
+    hour_time_to_reply: {count: 0}, minutes_time_to_reply: {
+      p50_us: times.p50_us.map(() => null),
+      p99_us: times.p99_us.map(() => null),
+    },
+  };
+  is('hour: nothing is called so', [await told('times-words', /None/),
+    await told('pictures-words', /None/)],
+  ['None in the last hour.', 'None in the last hour.']);
+  is('hour: and not drawn', await page.locator('.chart:visible, '
+    + '.legend:visible, #hour-details:visible').count(), 0);
+  now = {...data, minutes_time_to_reply: times};
+  await told('times-words', /Half/);
+  await charted('hour: it comes again', page);
+  await noComplaints('hour', page);
+  await page.context().close();
 }
 
 async function testStates() {
@@ -365,6 +488,9 @@ async function testStates() {
     ['wrong types', json({ready: 1, not_ready: 'x', minutes: {}, jobs: 'no',
       queue: 7, stages: [], counters: null, channels: [null, 3],
       failures: [{}], hour_time_to_reply: 'x', now_ms: 'y'}),
+    /^Connected/, /Connected/],
+    ['wrong times', json({minutes: [1, 2, 3], minutes_time_to_reply: {
+      p50_us: [5, -1, 1e300, 7], p99_us: ['x', {}]}}),
     /^Connected/, /Connected/],
     ['no JSON', (route) => route.fulfill({body: '<html>'}),
       /^No connection/, /no JSON/],
@@ -499,6 +625,7 @@ async function live() {
   await testKeyboard();
   await testFocus();
   await testBusy();
+  await testHour();
   await testStates();
   await testHostile();
   await testClock();
