@@ -208,29 +208,33 @@ function showWelcome(data) {
 
 /* ---- numbers */
 
+/* [title, value, what more there is to say ...] of each. */
 function tiles(data) {
   const queue = object(data.queue);
   const hour = object(data.hour_time_to_reply);
   const ack = object(object(data.stages).webhook_ack);
   const minutes = list(data.minutes);
   const open = number(queue.ready) + number(queue.leased);
-  const p99 = (times) => (isNumber(times.p99_us)
-    ? `99 of 100 within ${duration(times.p99_us)}` : 'none yet');
+  const p99 = (times) => `p50; p99 ${duration(times.p99_us)}`;
 
   return [
-    minutes.length > 0 && ['Pictures, last hour',
+    minutes.length > 0 && ['Pictures',
       count(minutes.reduce((sum, n) => sum + number(n), 0)),
-      `${count(minutes.at(-1))} in this minute`],
-    data.hour_time_to_reply && ['Time to reply, last hour',
-      duration(hour.p50_us), p99(hour)],
-    ack.count !== undefined && ['Webhook answered in',
-      duration(ack.p50_us), p99(ack)],
-    data.queue && ['In the queue', count(open), open > 0
-      ? `oldest for ${duration(number(queue.oldest_age_ms) * 1000)}, `
-        + `${count(queue.leased)} in hand` : 'nothing waits'],
+      'in the last hour', `${count(minutes.at(-1))} in this minute`],
+    data.hour_time_to_reply && ['Time to reply', duration(hour.p50_us),
+      ...(isNumber(hour.p50_us) ? [p99(hour), 'in the last hour']
+        : ['none in the last hour'])],
+    ack.count !== undefined && ['Time to ack', duration(ack.p50_us),
+      ...(isNumber(ack.p50_us) ? [p99(ack),
+        plural(number(ack.count), 'webhook', 'webhooks')] : ['none yet'])],
+    data.queue && ['Queue', count(open), ...(open > 0
+      ? [`${count(queue.ready)} waiting, ${count(queue.leased)} in hand`,
+        `oldest for ${duration(number(queue.oldest_age_ms) * 1000)}`]
+      : ['nothing waits']), number(queue.bodies) > 0
+        && `${plural(queue.bodies, 'webhook', 'webhooks')} to forward`],
     isNumber(data.workers) && ['Workers', count(data.workers),
       number(data.started_ms) > 0 && isNumber(data.now_ms)
-        ? `up ${duration((data.now_ms - data.started_ms) * 1000)}` : ''],
+        && `up ${duration((data.now_ms - data.started_ms) * 1000)}`],
     isNumber(data.disk_free_bytes) && ['Disk',
       bytes(data.disk_free_bytes), 'free'],
   ].filter(Boolean);
@@ -240,9 +244,10 @@ function showTiles(data) {
   const wanted = tiles(data);
 
   ifChanged('tiles', wanted, () => el('tiles').replaceChildren(
-    ...wanted.map(([title, value, more]) => make('div', {},
+    ...wanted.map(([title, value, ...more]) => make('div', {},
       make('dt', {}, title), make('dd', {className: 'value'}, value),
-      make('dd', {className: 'quiet'}, more)))));
+      ...more.filter(Boolean).map((line) =>
+        make('dd', {className: 'quiet'}, line))))));
 }
 
 function showReasons(id, caption, none, reasons) {

@@ -205,8 +205,11 @@ async function testLive(page) {
     img.decode().then(() => img.naturalWidth > 0)), true);
   like('live: and its receipt', await found.locator('dl').innerText(),
     /Took\s+[\d.]+\sm?s\s+Came\s+\d\d:\d\d:\d\d\s+Channel\s+default/);
+  like('live: the ack is told, and of how many', await says(page, 'tiles'),
+    /Time to ack\n[\d.]+\s[mµ]s\np50; p99 [\d.]+\s[mµ]s\n\d+ webhooks?\n/);
   report('live: the welcome is gone', await page.locator('#welcome').isHidden());
-  like('live: it counts', await says(page, 'pictures-words'), /^1 picture answered/);
+  like('live: it counts', await says(page, 'pictures-words'),
+    /^1 picture answered/);
   await charted('live', page);
   like('live: how long it took is told', await says(page, 'times-words'),
     /^Half within [\d.]+\sm?s, 99 of 100 within [\d.]+\sm?s\. The slowest/);
@@ -360,7 +363,7 @@ function busyDay(data) {
     ...data, jobs,
     ...busyHour(data.minutes.length),
     hour_time_to_reply: {count: 1033, p50_us: 873000, p99_us: 2410000},
-    queue: {...data.queue, ready: 3, leased: 5, oldest_age_ms: 2300},
+    queue: {...data.queue, ready: 3, leased: 5, oldest_age_ms: 2300, bodies: 4},
     workers: 8, started_ms: data.now_ms - 9 * 86400000,
     failures: [
       {reason: 'IMAGE_BROKEN', text: 'the picture is damaged', count: 7},
@@ -392,6 +395,9 @@ async function testBusy() {
         'Waiting to retry', 'Replied', 'Replied', 'Pushed', 'Replied',
         'Replied', 'User told', 'Replied', 'Given up', 'Withdrawn',
         'Replied']);
+    like(`busy, ${name}: what waits, and for how long`,
+      await says(page, 'tiles'), new RegExp('Queue\\n8\\n3 waiting, '
+        + '5 in hand\\noldest for 2.3\\ss\\n4 webhooks to forward\\n'));
     await charted(`busy, ${name}`, page);
     await accessible(`busy, ${name}`, page);
     await fits(`busy, ${name}`, page);
