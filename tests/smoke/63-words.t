@@ -52,8 +52,8 @@ text=$smoke_top/LICENSE
 
 send_to en "$text"
 is "a failure text in English, which quotes the picture" "$answer" \
-    "[{\"type\":\"text\",\"text\":\"Sorry, I could not read this picture. \
-Please send another one.\",\"quoteToken\":\"qT_$message\"}]"
+    "[{\"type\":\"text\",\"text\":\"Sorry, I could not open this picture. \
+Please send a different one.\",\"quoteToken\":\"qT_$message\"}]"
 send_to ja "$text"
 like "in Japanese" "$answer" "申し訳ありません"
 send_to zh "$text"
