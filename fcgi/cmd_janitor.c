@@ -10,17 +10,19 @@
 #include "operate.h"
 
 static const char usage[] =
-    "usage: darkroom janitor [--dry-run] [--config FILE]\n\n"
-    "Removes published pictures beyond [store] retention, files that writers "
-    "left\n"
-    "that died, and receipts beyond [queue] keep_done and keep_dead. The "
-    "workers do\n"
-    "the same by themselves; this is for now, or for a look.\n\n"
-    "  --dry-run      count, remove nothing\n"
-    "  --config FILE  the file; default is what DARKROOM_CONFIG names\n\n"
-    "Exit status: 0 done, 64 wrong arguments, 74 something could not be "
-    "removed,\n"
-    "78 the settings are wrong.\n";
+    "usage: darkroom janitor [--dry-run] [--config FILE]\n"
+    "\n"
+    "Removes published pictures older than [store] retention, unfinished "
+    "files\n"
+    "of workers that died, and records of jobs that ended longer ago than\n"
+    "[queue] keep_done and keep_dead. The workers do the same by themselves;\n"
+    "run this to do it now, or to see what would be removed.\n"
+    "\n"
+    "  --dry-run      only count, remove nothing\n"
+    "  --config FILE  settings (default: the file DARKROOM_CONFIG names)\n"
+    "\n"
+    "Exit status: 0 done, 64 wrong arguments, 74 something could not be\n"
+    "removed, 78 the settings are wrong.\n";
 
 /* In one transaction, which a dry run takes back. */
 static enum status forget_some(struct queue *queue, const struct config *config,

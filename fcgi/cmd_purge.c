@@ -12,19 +12,19 @@
 #include "store.h"
 
 static const char usage[] =
-    "usage: darkroom purge --message ID [--channel NAME] [--config FILE]\n\n"
-    "Removes what was published of a message, and marks the message as taken "
-    "back:\n"
-    "a picture that is on its way is not published, and one that LINE sends "
-    "again\n"
-    "within a day is not answered. Phones that have fetched it keep it for a "
-    "while.\n\n"
+    "usage: darkroom purge --message ID [--channel NAME] [--config FILE]\n"
+    "\n"
+    "Deletes the published pictures of a message, and treats the message as\n"
+    "unsent by its sender: a picture that is still being worked on is not\n"
+    "published, and one that LINE sends again within a day is not answered.\n"
+    "Phones that have fetched the picture may keep it for a while.\n"
+    "\n"
     "  --message ID    the message's id, as in the log (job=...)\n"
     "  --channel NAME  default: the only one, or the one named default\n"
-    "  --config FILE   the file; default is what DARKROOM_CONFIG names\n\n"
-    "Exit status: 0 done, 64 wrong arguments, 74 something could not be "
-    "removed,\n"
-    "78 the settings are wrong.\n";
+    "  --config FILE   settings (default: the file DARKROOM_CONFIG names)\n"
+    "\n"
+    "Exit status: 0 done, 64 wrong arguments, 74 something could not be\n"
+    "removed, 78 the settings are wrong.\n";
 
 #define PATH_BYTES (CONFIG_VALUE_MAX + 64)
 

@@ -11,12 +11,12 @@ static const struct command {
     int (*run)(int argc, char **argv);
     const char *summary;
 } commands[] = {
-    {"serve", cmd_serve, "answer webhooks: FastCGI on descriptor 0, or CGI"},
-    {"check", cmd_check, "find out whether everything works, and what to do"},
+    {"serve", cmd_serve, "run a worker: FastCGI on descriptor 0, or CGI"},
+    {"check", cmd_check, "test the installation, and say what to do"},
     {"webhook", cmd_webhook, "show, set and test the URL that LINE calls"},
-    {"jobs", cmd_jobs, "list, show and watch pictures; retry and drop them"},
+    {"jobs", cmd_jobs, "list, show and watch pictures; retry or drop them"},
     {"purge", cmd_purge, "remove a picture for good"},
-    {"janitor", cmd_janitor, "remove what is to be kept no longer"},
+    {"janitor", cmd_janitor, "remove what is older than the settings allow"},
     {"convert", cmd_convert, "turn picture files into PNG, as the worker does"},
     {"version", cmd_version, "print the version"},
 };
@@ -31,8 +31,8 @@ static void print_help(FILE *out)
         (void)fprintf(out, "  %-8s %s\n", commands[i].name,
                       commands[i].summary);
     (void)fprintf(out,
-                  "\n'darkroom COMMAND --help' says more of a command.\n"
-                  "darkroom(8), darkroom.conf(5)\n");
+                  "\n'darkroom COMMAND --help' describes a command.\n"
+                  "See also darkroom(8) and darkroom.conf(5).\n");
 }
 
 /* The command that was perhaps meant; NULL: none is near. */
