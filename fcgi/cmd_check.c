@@ -81,7 +81,8 @@ static int parse_options(struct check_command *command, int argc, char **argv)
     }
     return optind == argc
                ? -1
-               : operate_usage_error("check", "what is '%s'?", argv[optind]);
+               : operate_usage_error("check", "'%s' is one argument too many",
+                                     argv[optind]);
 }
 
 static int print(const struct buf *text, enum status status)

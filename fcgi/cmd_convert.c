@@ -99,7 +99,8 @@ static int take_option(struct convert_command *command, int option,
     case 'n':
         return str_to_int64(optarg, 1, LAB_LABS_MAX, &command->jobs)
                    ? EXIT_OK
-                   : operate_usage_error(COMMAND, "jobs are 1 to %d",
+                   : operate_usage_error(COMMAND,
+                                         "--jobs is a number from 1 to %d",
                                          LAB_LABS_MAX);
     case 'w':
         command->limits.webp = true;
@@ -148,7 +149,7 @@ static int parse_options(struct convert_command *command, int argc, char **argv)
     }
     if (argc - optind < 2)
         return operate_usage_error(
-            COMMAND, "it takes a picture and the name of its PNG");
+            COMMAND, "name a picture, and the PNG that it becomes");
     return -1;
 }
 
@@ -226,8 +227,8 @@ static int check_picture(const struct convert_picture *picture)
     int exit_status = EXIT_OK;
 
     if (str_eq(original, CONVERT_STD) && isatty(STDOUT_FILENO) == 1)
-        return operate_usage_error(COMMAND,
-                                   "a picture is nothing for a terminal");
+        return operate_usage_error(
+            COMMAND, "a picture is not written to a terminal; name a file");
     if (!str_eq(original, CONVERT_STD))
         exit_status = check_output(original, picture->input);
     if (exit_status != EXIT_OK || preview == NULL)

@@ -73,7 +73,8 @@ static int sweep_files(const struct config *config, bool dry_run)
     enum status status;
 
     if (path == NULL || access(path + 1, W_OK) < 0)
-        return fail(config->store_url, "there is nothing to write to");
+        return fail(config->store_url,
+                    "it is missing, or this user may not write to it");
     status = store_open(&store, config->store_url, why, sizeof(why));
     if (status != STATUS_OK)
         return fail(config->store_url, why);
@@ -131,7 +132,8 @@ int cmd_janitor(int argc, char **argv)
         path = option == 'c' ? optarg : path;
     }
     if (optind < argc)
-        return operate_usage_error("janitor", "what is '%s'?", argv[optind]);
+        return operate_usage_error("janitor", "'%s' is one argument too many",
+                                   argv[optind]);
     exit_status = operate_load(&config, "janitor", path);
     if (exit_status == EXIT_OK)
         exit_status = sweep_files(&config, dry_run);

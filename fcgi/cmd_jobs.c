@@ -110,7 +110,7 @@ static int take_option(struct jobs_command *command, int option,
         return strlen(optarg) <= JOB_REASON_MAX
                    ? EXIT_OK
                    : operate_usage_error("jobs",
-                                         "a reason has %d bytes at most",
+                                         "a reason may have %d bytes at most",
                                          JOB_REASON_MAX);
     case 'f':
         command->force = true;
@@ -124,7 +124,7 @@ static int take_option(struct jobs_command *command, int option,
     case 'l':
         return take_filter(command, option)
                    ? EXIT_OK
-                   : operate_usage_error("jobs", "'%s' is no value for that",
+                   : operate_usage_error("jobs", "'%s' is not a valid value",
                                          optarg);
     default:
         return operate_bad_option("jobs", option, word);
@@ -258,7 +258,8 @@ static int for_ids(struct jobs_command *command, char **ids, int count,
     }
     free(jobs);
     if (count == 0)
-        return operate_usage_error("jobs", "of which job?");
+        return operate_usage_error(
+            "jobs", "name a job: its number, or its message's id");
     return worst;
 }
 
@@ -309,7 +310,7 @@ static int change(struct jobs_command *command, const struct job *job,
     if (status != STATUS_OK)
         queue_rollback(command->queue);
     if (status == STATUS_NOT_FOUND)
-        return refuse(job, "it has changed meanwhile");
+        return refuse(job, "it has changed meanwhile: look at it again");
     if (status != STATUS_OK)
         return fail(status);
     (void)printf("job %lld, message %s: %s\n", (long long)job->id,
@@ -332,7 +333,7 @@ static int retry_one(struct jobs_command *command, const struct job *job)
                       job->channel);
     if (channel->push != 1)
         return refuse(job,
-                      "the token of its reply is over and channel %s may not "
+                      "its reply token has expired and channel %s may not "
                       "push: set push = on, reload the workers, retry again",
                       job->channel);
     if (job->source_id[0] == '\0')
@@ -464,7 +465,8 @@ static int run(struct jobs_command *command, char **words, int count)
         if (!str_eq(words[0], verbs[i].name))
             continue;
         if (!verbs[i].takes_ids && count > 1)
-            return operate_usage_error("jobs", "what is '%s'?", words[1]);
+            return operate_usage_error("jobs", "'%s' is one argument too many",
+                                       words[1]);
         exit_status = operate_load(&command->config, "jobs", command->path);
         if (exit_status == EXIT_OK)
             exit_status =
@@ -493,6 +495,7 @@ int cmd_jobs(int argc, char **argv)
     if (exit_status >= 0)
         return exit_status;
     if (optind == argc)
-        return operate_usage_error("jobs", "list, watch, show, retry or drop?");
+        return operate_usage_error(
+            "jobs", "say what to do: list, watch, show, retry or drop");
     return run(&command, argv + optind, argc - optind);
 }

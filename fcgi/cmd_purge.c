@@ -128,14 +128,16 @@ static int purge(struct purge_command *command,
         return fail(command->config.store_url, status);
     status = put_mark(command->queue, channel, command->message_id, &job);
     if (status != STATUS_OK)
-        return fail("it could not be marked, nothing was removed", status);
+        return fail(
+            "nothing was removed: the message could not be marked as unsent",
+            status);
     status = remove_files(command, &job);
     if (status != STATUS_OK)
-        return fail("its files could not be removed, a worker will try",
+        return fail("the files could not be removed; a worker will try again",
                     status);
     status = end_mark(command->queue, &job, command->was_there);
     if (status != STATUS_OK)
-        return fail("it is removed, but not recorded", status);
+        return fail("the files are removed, but that is not recorded", status);
     (void)printf("message %s of channel %s: %s; it will not come back\n",
                  job.message_id, job.channel,
                  command->was_there ? "the published picture was removed"
@@ -198,9 +200,11 @@ int cmd_purge(int argc, char **argv)
             return operate_bad_option("purge", option, argv[optind - 1]);
     }
     if (optind < argc)
-        return operate_usage_error("purge", "what is '%s'?", argv[optind]);
+        return operate_usage_error("purge", "'%s' is one argument too many",
+                                   argv[optind]);
     if (command.message_id == NULL || !is_message_id(command.message_id))
-        return operate_usage_error("purge", "of which message? --message ID");
+        return operate_usage_error("purge",
+                                   "give the message's id: --message ID");
     exit_status = run(&command);
     store_close(command.store);
     queue_close(command.queue);

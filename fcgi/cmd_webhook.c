@@ -233,7 +233,8 @@ int cmd_webhook(int argc, char **argv)
     if (exit_status >= 0)
         return exit_status;
     if (optind + 1 != argc)
-        return operate_usage_error("webhook", "show, set or test?");
+        return operate_usage_error("webhook",
+                                   "say what to do: show, set or test");
     for (size_t i = 0; i < ARRAY_COUNT(verbs); i++) {
         if (!str_eq(argv[optind], verbs[i].name))
             continue;

@@ -18,7 +18,8 @@ int main(int argc, char **argv)
 
     if (getsockopt(STDIN_FILENO, SOL_SOCKET, SO_TYPE, &type, &size) < 0 ||
         type != SOCK_SEQPACKET) {
-        (void)fputs("darkroom-lab is started by darkroom\n", stderr);
+        (void)fputs("darkroom-lab is started by darkroom, not by hand\n",
+                    stderr);
         return 2;
     }
     if (argc > 1 && log_level_parse(argv[1], &level))

@@ -23,7 +23,8 @@ int operate_usage_error(const char *command, const char *format, ...)
     va_start(args, format);
     (void)vfprintf(stderr, format, args);
     va_end(args);
-    (void)fprintf(stderr, "\n'darkroom %s --help' says more.\n", command);
+    (void)fprintf(stderr, "\n'darkroom %s --help' tells the arguments.\n",
+                  command);
     return EXIT_USAGE;
 }
 
@@ -31,8 +32,9 @@ int operate_bad_option(const char *command, int option, const char *word)
 {
     if (option == ':')
         return operate_usage_error(command, "'%s' needs a value", word);
-    return operate_usage_error(
-        command, "'%s' is no option of %s, or takes no value", word, command);
+    return operate_usage_error(command,
+                               "'%s' is not an option of %s, or takes no value",
+                               word, command);
 }
 
 /* ---- settings and user */
@@ -67,10 +69,11 @@ int operate_load(struct config *config, const char *command, const char *path)
     if (errors.len > 0)
         (void)fputs(buf_str(&errors), stderr);
     if (status != STATUS_OK)
-        (void)fprintf(stderr,
-                      "darkroom %s: the settings are wrong; 'darkroom check "
-                      "--list-settings' lists them\n",
-                      command);
+        (void)fprintf(
+            stderr,
+            "darkroom %s: the settings are wrong, see above; 'darkroom "
+            "check --list-settings' lists all there are\n",
+            command);
     buf_release(&errors);
     return status == STATUS_OK && become_owner(config, command) ? EXIT_OK
                                                                 : EXIT_CONFIG;

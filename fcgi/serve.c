@@ -407,11 +407,12 @@ static enum status start_acceptors(struct worker *worker)
 
     if (status != STATUS_OK)
         LOG(ERROR, "cannot_start", LOG_STR("what", "acceptors"),
-            LOG_STR("reason",
-                    status == STATUS_BAD_CONFIG
-                        ? "descriptor 0 is no listening socket: start me with "
-                          "spawn-fcgi or scripts/pool"
-                        : status_text(status)));
+            LOG_STR(
+                "reason",
+                status == STATUS_BAD_CONFIG
+                    ? "descriptor 0 is no listening socket: start darkroom by "
+                      "systemd, spawn-fcgi or scripts/pool"
+                    : status_text(status)));
     return status;
 }
 

@@ -160,11 +160,11 @@ static void give(struct loader *loader, const struct target *target, size_t row,
     label_of(loader, target, row, origin, label, sizeof(label));
     if (have->source == origin->source) {
         if (origin->source == CONFIG_FILE)
-            complain(loader, "%s: given before, in line %d", label, have->line);
+            complain(loader, "%s: already given in line %d", label, have->line);
         else
             complain(loader,
-                     "%s: channel %s has this setting by another "
-                     "name, too",
+                     "%s: channel %s has this setting under another "
+                     "name, too; give it once",
                      label, target->channel);
         return;
     }
@@ -300,7 +300,7 @@ static void complain_of_section(struct loader *loader, int line,
     const char *near = config_table_near_section(section);
 
     if (*section == '\0')
-        complain(loader, "%s:%d: before the first [section]",
+        complain(loader, "%s:%d: a setting before the first [section]",
                  loader->config->file, line);
     else
         complain(loader, "%s:%d: no such section as [%.50s]%s%s%s",
@@ -506,11 +506,13 @@ static void check_channel(struct loader *loader, struct config_channel *channel)
     struct target target = channel_target(channel);
 
     if (!is_given(&target, "secret"))
-        complain(loader, "channel %s: no secret", channel->name);
+        complain(loader,
+                 "channel %s: no secret (LINE's console, Basic settings)",
+                 channel->name);
     if (!is_given(&target, "access_token") && !is_given(&target, "channel_id"))
         complain(loader,
-                 "channel %s: no access token, and no channel_id to "
-                 "issue one with",
+                 "channel %s: no access_token, and no channel_id to issue one "
+                 "with (LINE's console, Messaging API)",
                  channel->name);
     if (channel->late != CONFIG_LATE_FAILURE && channel->push == 0)
         complain_of(loader, &target, "late",
@@ -542,7 +544,7 @@ static void place(struct loader *loader, char *url, size_t size,
     len = snprintf(url, size, "%s:%s/%s", scheme, loader->config->state_dir,
                    leaf);
     if (len < 0 || (size_t)len >= size)
-        complain_of(loader, &target, "state_dir", "too long");
+        complain_of(loader, &target, "state_dir", "is too long");
 }
 
 static void check_whole(struct loader *loader)
@@ -552,7 +554,7 @@ static void check_whole(struct loader *loader)
 
     if (!is_given(&target, "public_url"))
         complain_of(loader, &target, "public_url",
-                    "missing ([server] public_url in a file)");
+                    "missing; in a file: public_url of [server]");
     place(loader, c->queue_url, sizeof(c->queue_url), "sqlite", "queue.db");
     place(loader, c->store_url, sizeof(c->store_url), "dir", "public");
     check_channels(loader);

@@ -235,7 +235,7 @@ enum status config_live_reload(struct config_live *live)
     } else {
         config_log_errors(&errors);
         LOG(ERROR, "not_reloaded",
-            LOG_STR("text", "the settings before stay in force"));
+            LOG_STR("text", "the previous settings stay in force"));
         config_release(&snapshot->config);
         free(snapshot);
     }

@@ -53,7 +53,8 @@ static bool check_place(const struct config *config, const struct place *place,
         return true;
     config_origin_label(config, &config_table_worker.settings[row], NULL,
                         &config->origins[row], label, sizeof(label));
-    (void)!buf_printf(errors, "%s: cannot write to '%s'\n", label, path);
+    (void)!buf_printf(errors, "%s: cannot write to '%s' as user %ld\n", label,
+                      path, (long)geteuid());
     return false;
 }
 

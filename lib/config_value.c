@@ -81,7 +81,7 @@ static bool copy(const struct config_setting *row, void *base, const char *text,
 {
     if (str_copy((char *)base + row->offset, row->size, text))
         return true;
-    return wrong(why, "longer than %zu bytes", row->size - 1);
+    return wrong(why, "is longer than %zu bytes", row->size - 1);
 }
 
 static bool set_text(const struct config_setting *row, void *base,
@@ -91,9 +91,10 @@ static bool set_text(const struct config_setting *row, void *base,
                                        row->kind == CONFIG_FAILURE);
 
     if (length < 0)
-        return wrong(why, "not UTF-8, or with a control character");
+        return wrong(why, "is not UTF-8, or has a control character");
     if (row->kind == CONFIG_SENDER && length > SENDER_NAME_MAX_CHARS)
-        return wrong(why, "longer than %d characters", SENDER_NAME_MAX_CHARS);
+        return wrong(why, "is longer than %d characters",
+                     SENDER_NAME_MAX_CHARS);
     return copy(row, base, text, why);
 }
 
@@ -339,7 +340,7 @@ static bool set_url(const struct config_setting *row, void *base,
     size_t len;
 
     if (has_userinfo(text))
-        return wrong(why, "has a user name before the host");
+        return wrong(why, "must not have a user name before the host");
     if (!is_graphic(text))
         return wrong(why, "'%.80s' has a space or a control character", text);
     if (!(starts_with(text, https) && strchr("/:", text[8]) == NULL) &&
@@ -399,7 +400,7 @@ static bool set_token(const struct config_setting *row, void *base,
     if (is_graphic(text) &&
         str_copy((char *)base + row->offset, row->size, text))
         return true;
-    return wrong(why, "not an access token (too long, or with spaces)");
+    return wrong(why, "is not an access token (too long, or with spaces)");
 }
 
 static bool set_secrets(void *base, const char *text, const struct why *why)
@@ -417,7 +418,7 @@ static bool set_secrets(void *base, const char *text, const struct why *why)
         if (len == 0 || !str_copy_n(secret, SECRET_MAX + 1, text, len) ||
             !is_graphic(secret))
             return wrong(why,
-                         "not a channel secret (empty, too long, or with "
+                         "is not a channel secret (empty, too long, or with "
                          "spaces)");
         channel->secret_count++;
         text += len;

@@ -201,7 +201,8 @@ struct decision decide_late(const struct job *job,
         decision_of(job, may_be_late(job, channel) ? DECIDE_BUSY : DECIDE_TELL);
 
     if (decision.act == DECIDE_TELL && decision.status == STATUS_OK)
-        say(&decision, STATUS_TIMEOUT, "no picture within the minute");
+        say(&decision, STATUS_TIMEOUT,
+            "no picture within the minute of the reply");
     return decision;
 }
 

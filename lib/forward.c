@@ -251,7 +251,7 @@ static void start(struct task *task, const struct config *config)
     }
     if (is_failing(task->forward, task->body->channel) &&
         wall_ms() >= life_end_ms(task)) {
-        drop(task, "the bot behind was down all its life");
+        drop(task, "the bot behind did not take it within 20 minutes");
         return;
     }
     status = post(task, url);

@@ -115,7 +115,8 @@ static bool is_left_behind(const struct intake *intake,
     LOG(ERROR, "not_forwarded", LOG_STR("channel", r->channel->name),
         LOG_INT("events", r->webhook.total),
         LOG_INT("wanted", r->webhook.count),
-        LOG_STR("text", "too many bodies wait for the bot behind"));
+        LOG_STR("text",
+                "too many webhooks wait for the bot behind; is it down?"));
     return true;
 }
 

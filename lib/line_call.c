@@ -257,7 +257,8 @@ static void take_turn(struct line_call *call)
         fail(call, STATUS_TIMEOUT, "the call took too long");
     else if (!bucket_take(bucket, now_ms(call) * 1000, left_ms * 1000,
                           &wait_us))
-        fail(call, STATUS_RATE_LIMITED, "too many calls of this worker");
+        fail(call, STATUS_RATE_LIMITED,
+             "held back: LINE would refuse more calls now");
     else if (wait_us > 0)
         set_timer(call, now_ms(call) + (wait_us + 999) / 1000);
     else

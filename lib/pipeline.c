@@ -426,7 +426,8 @@ static bool is_for_others(struct task *task)
     if (job->attempts > 0)
         job->attempts--;
     job->last_status = STATUS_BAD_CONFIG;
-    (void)snprintf(job->reason, sizeof(job->reason), "%s: no such channel here",
+    (void)snprintf(job->reason, sizeof(job->reason),
+                   "%s: the settings here have no such channel",
                    status_text(STATUS_BAD_CONFIG));
     log_wait(task, "retry");
     task_enter(task, TASK_SETTLING);

@@ -275,10 +275,10 @@ static void put_append(struct queue_thread *qt, struct put *put)
  * lock of an open file description whose it is. The lock is held. */
 static void tell_of_the_wait(const struct queue_thread *qt)
 {
-    const char *text = "this worker's own transaction takes long";
+    const char *text = "this worker's own transaction is slow; is the disk?";
 
     if (qt->gate_ms != 0)
-        text = "another process holds the queue; one that stands still?";
+        text = "another process has locked the queue; is it stopped?";
     else if (qt->failures > 0)
         text = status_text(qt->last_failure);
     LOG(WARN, "queue_wait_over", LOG_INT("waited_ms", QUEUE_WAIT_MS),

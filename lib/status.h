@@ -51,7 +51,7 @@ enum status_class {
     X(REFUSED, PERMANENT, "refused by the server")                             \
     X(UNAUTHORIZED, PERMANENT, "access token refused")                         \
     X(TOKEN_EXPIRED, PERMANENT, "reply token expired or used")                 \
-    X(EMPTY, PERMANENT, "empty content")                                       \
+    X(EMPTY, PERMANENT, "the content is empty")                                \
     X(TOO_LARGE, PERMANENT, "larger than the limit")                           \
     X(BAD_SIGNATURE, PERMANENT, "signature missing or wrong")                  \
     X(BAD_INPUT, PERMANENT, "malformed input")                                 \
@@ -67,14 +67,14 @@ enum status_class {
     X(IMAGE_TOO_MUCH_MEMORY, PERMANENT, "the picture needs too much memory")   \
     X(IMAGE_CHUNK_TOO_LARGE, PERMANENT,                                        \
       "metadata in the picture is too large")                                  \
-    X(POISON, PERMANENT, "the picture kills its decoder")                      \
+    X(POISON, PERMANENT, "the picture crashes its decoder")                    \
     X(BAD_VERSION, PERMANENT, "stored data is of an unknown version")          \
     X(TOO_MANY_TRIES, PERMANENT, "gave up after repeated tries")               \
     X(OVER_QUOTA, PERMANENT, "the month's quota of pushes is used up")         \
     X(OVER_BUDGET, PERMANENT, "the channel's push_budget is used up")          \
     X(ADDRESS_REFUSED, PERMANENT, "not a public https address")                \
     /* bug */                                                                  \
-    X(BUG, BUG, "contract broken by the caller")
+    X(BUG, BUG, "a fault of darkroom itself")
 
 enum status {
 #define X(name, class, text) STATUS_##name,

@@ -141,9 +141,9 @@ rm -f in/$'\e[31m\xff"'.jpg out/*
 # ---- wrong arguments
 
 rm -f out/* previews/*
-refused "no argument" "it takes a picture"
-refused "one argument" "it takes a picture" in/large.jpg
-refused "an unknown option" "'--frobnicate' is no option" --frobnicate \
+refused "no argument" "name a picture"
+refused "one argument" "name a picture" in/large.jpg
+refused "an unknown option" "'--frobnicate' is not an option" --frobnicate \
     $small out/x.png
 is "is told in one line, and one about help" "$(wc -l <complained)" 2
 refused "an option without its value" "'--preview' needs a value" \
@@ -246,6 +246,7 @@ sh -c "$slowly" | "$BUILD/darkroom" convert - out/x.png >said 2>complained
 is "nor without a terminal" "$(<complained)" ""
 script -qec "'$BUILD/darkroom' convert '$photo' - && echo written" \
     /dev/null </dev/null >said
-like "no picture is written to a terminal" "$(<said)" "nothing for a terminal"
+like "no picture is written to a terminal" \
+    "$(<said)" "not written to a terminal"
 
 done_testing

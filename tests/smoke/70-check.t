@@ -68,7 +68,7 @@ is "settings that are wrong are another failure" $status 78
 like "for programs, too" "$said" '"ok":false'
 check --ofline
 is "a wrong option is an error" $status 64
-like "that is named" "$said" "'--ofline' is no option of check"
+like "that is named" "$said" "'--ofline' is not an option of check"
 check more
 is "and so is a word too many" $status 64
 

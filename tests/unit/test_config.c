@@ -137,8 +137,8 @@ static void test_one_setting_by_two_names(void **state)
 
         assert_memory_equal(errors, pairs[i][1], name_len);
         assert_string_equal(errors + name_len,
-                            ": channel default has this setting by another "
-                            "name, too\n");
+                            ": channel default has this setting under another "
+                            "name, too; give it once\n");
         free(errors);
         config_release(&config);
     }
@@ -353,11 +353,11 @@ static void test_bad_values_of_a_channel(void **state)
         {"SET_WAIT_MS=40001", "'40001' is not a number from 0 to 40000"},
         {"PROCESSOR_TIMEOUT_MS=99", "'99' is not a number from 100 to 20000"},
         {"CHANNEL_ID=abc", "'abc' is not a number"},
-        {"SENDER_NAME=123456789012345678901", "longer than 20 characters"},
-        {"SENDER_NAME=1234567890123456789😀", "longer than 20 characters"},
-        {"BUSY_TEXT=\xff", "not UTF-8, or with a control character"},
-        {"BUSY_TEXT=a\tb", "not UTF-8, or with a control character"},
-        {"SENDER_NAME=a\nb", "not UTF-8, or with a control character"},
+        {"SENDER_NAME=123456789012345678901", "is longer than 20 characters"},
+        {"SENDER_NAME=1234567890123456789😀", "is longer than 20 characters"},
+        {"BUSY_TEXT=\xff", "is not UTF-8, or has a control character"},
+        {"BUSY_TEXT=a\tb", "is not UTF-8, or has a control character"},
+        {"SENDER_NAME=a\nb", "is not UTF-8, or has a control character"},
         {"FORWARD_URL=http://bot.example",
          "'http://bot.example' is not an https:// URL, nor http:// to a "
          "private address"},
@@ -367,7 +367,8 @@ static void test_bad_values_of_a_channel(void **state)
         {"PROCESSOR_URL=https://",
          "'https://' is not an https:// URL, nor "
          "http:// to a private address"},
-        {"PROCESSOR_URL=https://u:p@h", "has a user name before the host"},
+        {"PROCESSOR_URL=https://u:p@h",
+         "must not have a user name before the host"},
     };
 
     (void)state;
@@ -466,9 +467,9 @@ static void test_everything_wrong_is_told(void **state)
         "DARKROOM_SERVER_LOG_LEVEL: 'loud' is not one of",
         "DARKROOM_QUEUE_URL: memory: is for tests",
         "channel a: no secret",
-        "DARKROOM_CHANNEL_A_ACCESS_TOKEN: not an access token",
+        "DARKROOM_CHANNEL_A_ACCESS_TOKEN: is not an access token",
         "DARKROOM_CHANNEL_B_SECRET: more than 4 secrets",
-        "channel b: no access token"};
+        "channel b: no access_token"};
     struct config config;
     char *errors;
 

@@ -273,12 +273,12 @@ static void test_everything_wrong_is_told_with_its_line(void **state)
         "late = busy\n"
         "forwardurl = https://x.example\n",
         environment,
-        ":1: before the first [section]\n"
+        ":1: a setting before the first [section]\n"
         ":3: [server] has no setting 'acceptor'; did you mean acceptors?\n"
         ":4: acceptors: 'many' is not a number from 1 to 64\n"
         ":5: neither a [section] nor key = value\n"
         ":6: log_level: 'loud' is not one of error, warn, info, debug\n"
-        ":7: log_level: given before, in line 6\n"
+        ":7: log_level: already given in line 6\n"
         ":9: no such section as [sever]; did you mean [server]?\n"
         ":11: no such section as [nothing like it]\n"
         ":13: [channel Shop]: a channel's name is up to 32 of a-z, 0-9, '_' "
@@ -290,8 +290,9 @@ static void test_everything_wrong_is_told_with_its_line(void **state)
         ":20: [channel] has no setting 'forwardurl'; did you mean "
         "forward_url?\n"
         "DARKROOM_IMAGE_LABS: '99' is not a number from 1 to 16\n"
-        "PUBLIC_URL: missing ([server] public_url in a file)\n"
-        "channel a: no access token, and no channel_id to issue one with\n"
+        "PUBLIC_URL: missing; in a file: public_url of [server]\n"
+        "channel a: no access_token, and no channel_id to issue one with "
+        "(LINE's console, Messaging API)\n"
         ":19: late: a late picture can only be pushed: this needs push = on\n");
 }
 
@@ -304,8 +305,9 @@ static void test_secrets_are_not_told(void **state)
                           nothing),
                      STATUS_BAD_CONFIG);
     assert_null(strstr(buf_str(&bench.errors), "hush"));
-    assert_non_null(strstr(buf_str(&bench.errors), ":4: secret: not a"));
-    assert_non_null(strstr(buf_str(&bench.errors), ":5: access_token: not an"));
+    assert_non_null(strstr(buf_str(&bench.errors), ":4: secret: is not a"));
+    assert_non_null(
+        strstr(buf_str(&bench.errors), ":5: access_token: is not an"));
 }
 
 /* A line is used whole or not at all. */
@@ -323,7 +325,7 @@ static void test_long_lines(void **state)
                      TEXT_MAX_BYTES);
     assert_int_equal(buf_append_str(&text, "x"), STATUS_OK);
     assert_errors(text.data, nothing,
-                  ":6: quote_text: longer than 1000 bytes\n");
+                  ":6: quote_text: is longer than 1000 bytes\n");
     while (text.len < 4 * CONFIG_LINE_MAX_BYTES)
         assert_int_equal(buf_append_str(&text, "secret = z"), STATUS_OK);
     assert_int_equal(buf_append_str(&text, "\nbusy = 1\n"), STATUS_OK);

@@ -241,7 +241,7 @@ static void test_empty_content(void **state)
 
     play_script(play, "GET", PLAY_ANSWERS({0}));
     row = play_one(play, play_job(1));
-    play_assert_dead(&row, STATUS_EMPTY, "empty content");
+    play_assert_dead(&row, STATUS_EMPTY, "the content is empty");
     play_assert_requests(play, 1, 0);
     play_assert_nothing_published(play);
 }
@@ -436,7 +436,7 @@ static void test_picture_that_kills_labs(void **state)
     kill_lab(play);
     play_run_until(play, play_is_over);
     row = play_row(play, job.id);
-    play_assert_dead(&row, STATUS_POISON, "the picture kills its decoder");
+    play_assert_dead(&row, STATUS_POISON, "the picture crashes its decoder");
     assert_int_equal(row.attempts, 2);
     play_assert_nothing_published(play);
 }

@@ -386,7 +386,8 @@ static void test_late_picture_is_given_up(void **state)
     play_script(play, PLAY_REPLY, PLAY_ANSWERS(PLAY_TEXT("{}")));
     row = play_one(play, late_job(1, 300));
     assert_told(&row, STATUS_TIMEOUT);
-    assert_string_equal(row.reason, "timed out: no picture within the minute");
+    assert_string_equal(row.reason,
+                        "timed out: no picture within the minute of the reply");
     assert_int_equal(row.attempts, 1);
     play_assert_requests(play, 1, 1);
     play_assert_nothing_published(play);

@@ -512,7 +512,7 @@ static void a_put_is_busy_while_the_gate_is_held(void **state)
     assert_int_equal(put_some(1, 3), STATUS_BUSY);
     assert_int_equal(put_and_listen(1, log, sizeof(log)), STATUS_BUSY);
     assert_non_null(strstr(log, "event=queue_wait_over"));
-    assert_non_null(strstr(log, "another process holds the queue"));
+    assert_non_null(strstr(log, "another process has locked the queue"));
     queue_rollback(other);
     assert_int_equal(put_some(9, 1), STATUS_OK);
     assert_int_equal(queue_stats(other, &stats), STATUS_OK);
