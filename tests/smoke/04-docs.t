@@ -5,6 +5,7 @@ stands in troubleshooting.md.
 
     tests/smoke/04-docs.t           the tests, as TAP
     tests/smoke/04-docs.t --texts   the texts that the page has to have
+    tests/smoke/04-docs.t --links PAGE...   links of these that lead nowhere
 """
 
 import ast
@@ -212,6 +213,10 @@ class Tap:
 
 
 def main():
+    if "--links" in sys.argv:
+        print("\n".join(dead for page in sys.argv[2:]
+                        for dead in dead_links(os.path.abspath(page))))
+        return
     tap = Tap()
     pages = files("README.md", DOCS + "*.md")
     said = texts()

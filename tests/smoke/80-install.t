@@ -20,6 +20,10 @@ ok "it installs" install_into "$root"
 is "what it says, and nothing else" \
     "$(cd "$root" && find . ! -type d | sed 's/^\.//' | LC_ALL=C sort)" \
     "$(install_into "$root" --list | LC_ALL=C sort)"
+mapfile -t pages < <(find "$root" -name '*.md')
+is "each page's links lead somewhere" \
+    "$(tests/smoke/04-docs.t --links "${pages[@]}")" ""
+like "and there are such" "$(cat "${pages[@]}")" '\]\([a-z./]+/README\.md\)'
 ok "the manual is found" man -M "$root/usr/share/man" -w 5 darkroom.conf
 is "programs can be run, settings are nobody else's" \
     "$(stat -c %a "$root/usr/lib/darkroom/darkroom" "$conf" | xargs)" "755 640"
