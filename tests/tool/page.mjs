@@ -1,13 +1,14 @@
 /*
  * page.mjs: looks at the status page in Chromium, as people do. Run by
- * tests/smoke/80-page.t, which turns what it says into TAP: a line
+ * tests/lib/page.sh, which turns what it says into TAP: a line
  * "ok<TAB>name" or "not ok<TAB>name<TAB>what was seen" for each test.
  *
  *   page.mjs live    a pool is running: from the first visit to a full page
+ *   page.mjs first   likewise, and no further than the first photo
  *   page.mjs lost    no pool is running
  *
- * Environment: PAGE_URL (of nginx), SIM_URL, PHOTOS (names, one a line; the
- * last is no picture), SCREENS (directory for screenshots), NPM (directory with
+ * Environment: PAGE_URL (of nginx), SIM_URL, PHOTOS (names, one a line; with
+ * `live` the last is no picture), SCREENS (directory for screenshots), NPM (directory with
  * node_modules), CHROMIUM.
  */
 import {createRequire} from 'node:module';
@@ -193,11 +194,9 @@ async function testNew() {
 }
 
 /* The page of before, left open. */
-async function testLive(page) {
-  const [photo, ...others] = PHOTOS.split('\n');
-  const noPicture = others.pop();
-  let message = await sendPhoto(photo);
-  let found = await card(page, message, 'Replied');
+async function testPhoto(page, photo) {
+  const message = await sendPhoto(photo);
+  const found = await card(page, message, 'Replied');
 
   is('live: a photo appears by itself', await found.locator('h3').innerText(),
     'Replied');
@@ -216,10 +215,15 @@ async function testLive(page) {
   is('live: the link leads to the original', await page.request.get(
     await found.locator('a').evaluate((link) => link.href)).then((answer) =>
     `${answer.status()} ${answer.headers()['content-type']}`), '200 image/png');
+}
 
-  for (const file of others) await sendPhoto(file);
-  message = await sendPhoto(noPicture);
-  found = await card(page, message, 'User told');
+async function testOtherPhotos(page, photos) {
+  const noPicture = photos.pop();
+
+  for (const file of photos) await sendPhoto(file);
+  const message = await sendPhoto(noPicture);
+  const found = await card(page, message, 'User told');
+
   like('live: a failure says why', await found.locator('dl').innerText(),
     /Why\s+\S/);
   is('live: and is counted', await page.locator('#failures tbody tr').count(),
@@ -623,10 +627,17 @@ async function testNoPool() {
   await accessible('no pool', page);
 }
 
-async function live() {
+async function first() {
   const page = await testNew();
 
-  await testLive(page);
+  await testPhoto(page, PHOTOS.split('\n')[0]);
+  await screenshot(page, 'first');
+  await noComplaints('first', page);
+  return page;
+}
+
+async function live() {
+  await testOtherPhotos(await first(), PHOTOS.split('\n').slice(1));
   await testLooks();
   await testKeyboard();
   await testFocus();
@@ -646,7 +657,7 @@ browser = await chromium.launch({
     ...(process.getuid() === 0 ? ['--no-sandbox'] : [])],
 });
 try {
-  await {live, lost: testNoPool}[process.argv[2]]();
+  await {live, first, lost: testNoPool}[process.argv[2]]();
 } catch (error) {
   report('page.mjs comes to its end', false, String(error.stack));
 } finally {
