@@ -69,11 +69,12 @@ int operate_load(struct config *config, const char *command, const char *path)
     if (errors.len > 0)
         (void)fputs(buf_str(&errors), stderr);
     if (status != STATUS_OK)
-        (void)fprintf(
-            stderr,
-            "darkroom %s: the settings are wrong, see above; 'darkroom "
-            "check --list-settings' lists all there are\n",
-            command);
+        (void)fprintf(stderr, "darkroom %s: the settings are wrong; %s\n",
+                      command,
+                      path != NULL || getenv("DARKROOM_CONFIG") != NULL
+                          ? "'darkroom check --list-settings' lists them"
+                          : "no file was given: --config FILE or "
+                            "DARKROOM_CONFIG names one");
     buf_release(&errors);
     return status == STATUS_OK && become_owner(config, command) ? EXIT_OK
                                                                 : EXIT_CONFIG;

@@ -34,6 +34,10 @@ like "a value of the file is shown with its line" "$said" \
 like "a default as such" "$said" 'acceptors = 4 *# default'
 like "and that a secret is set" "$said" 'secret = \(set\) *# .*:5'
 ok "no secret is shown" [ "${said/hush/}" = "$said" ]
+clean jobs list
+is "without a file nothing works" $status 78
+like "and it says how to name one" "$said" \
+    'no file was given: --config FILE or DARKROOM_CONFIG names one$'
 clean check --settings --config "$conf" --json
 is "the same for programs" "$(jq -r '.ok, (.settings[] |
     select(.section == "channel shop" and .source == "file") |
