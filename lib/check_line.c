@@ -268,7 +268,7 @@ void check_channel_at_line(struct check *check, size_t index)
     const struct config_channel *channel = &check->config->channels[index];
 
     if (check_time_ms(check) == 0) {
-        check_skip(check, "line", channel, "no time left");
+        check_skip_late(check, "line", channel);
         return;
     }
     if (!ask_bot(check, index)) {

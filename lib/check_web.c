@@ -258,12 +258,18 @@ void check_webhook(struct check *check, const struct config_channel *channel)
     };
     char url[CHECK_PATH_BYTES], mac_text[SHA256_BASE64_SIZE];
     uint8_t mac[SHA256_BYTES];
+    enum status status;
 
     config_webhook_url(check->config, channel, url, sizeof(url));
-    if (check_time_ms(check) == 0 ||
+    if (check_time_ms(check) == 0) {
+        check_skip_late(check, "workers", channel);
+        return;
+    }
+    status =
         crypto_hmac_sha256(channel->secrets[0], strlen(channel->secrets[0]),
-                           body, sizeof(body) - 1, mac) != STATUS_OK) {
-        check_skip(check, "workers", channel, "no time left");
+                           body, sizeof(body) - 1, mac);
+    if (status != STATUS_OK) {
+        check_skip(check, "workers", channel, "%s", status_text(status));
         return;
     }
     crypto_base64_mac(mac, mac_text);
