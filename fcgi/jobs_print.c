@@ -5,6 +5,7 @@
 
 #include "json.h"
 #include "operate.h"
+#include "utf8.h"
 
 #define URL_BYTES (CONFIG_VALUE_MAX + JOB_FILE_NAME_MAX + 16)
 #define JSON_MAX_BYTES (16 * 1024)
@@ -28,6 +29,15 @@ static const char *source_name(enum job_source source)
     return names[source];
 }
 
+/* For a terminal: the reason may have words of LINE's, cut anywhere. */
+static const char *reason_of(const struct job *job,
+                             char out[JOB_REASON_MAX + 1])
+{
+    (void)str_copy(out, JOB_REASON_MAX + 1, job->reason);
+    utf8_clean(out);
+    return out;
+}
+
 /* ---- a table */
 
 void jobs_print_head(void)
@@ -39,13 +49,14 @@ void jobs_print_head(void)
 
 void jobs_print_row(const struct job *job)
 {
-    char received[OPERATE_TIME_SIZE];
+    char received[OPERATE_TIME_SIZE], reason[JOB_REASON_MAX + 1];
 
     operate_time(job->received_ms, received);
     (void)printf("%6lld %-20s %-10s %-8s %-7s %-12s %5d %-20s %s\n",
                  (long long)job->id, job->message_id, job->channel,
                  job_kind_name(job->kind), job_state_name(job->state),
-                 standing(job), (int)job->attempts, received, job->reason);
+                 standing(job), (int)job->attempts, received,
+                 reason_of(job, reason));
 }
 
 /* ---- one receipt */
@@ -71,6 +82,8 @@ static void print_url(const struct config *config, const char *what,
 
 void jobs_print_receipt(const struct config *config, const struct job *job)
 {
+    char reason[JOB_REASON_MAX + 1];
+
     (void)printf("job %lld, message %s of channel %s\n", (long long)job->id,
                  job->message_id, job->channel);
     (void)printf("  %-10s %s, from a %s\n", "kind", job_kind_name(job->kind),
@@ -83,7 +96,7 @@ void jobs_print_receipt(const struct config *config, const struct job *job)
     (void)printf("  %-10s %s%s\n", "outcome", job_outcome_name(job->outcome),
                  job->reply_in_doubt ? ", but a reply may have arrived" : "");
     (void)printf("  %-10s %s%s%s\n", "status", status_name(job->last_status),
-                 job->reason[0] != '\0' ? ": " : "", job->reason);
+                 job->reason[0] != '\0' ? ": " : "", reason_of(job, reason));
     (void)printf("  %-10s %d\n", "tries", (int)job->attempts);
     print_time("sent", job->event_ms, 0);
     print_time("received", job->received_ms, 0);

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 
 #include "check_parts.h"
+#include "utf8.h"
 
 #define LINE_BYTES 512
 
@@ -35,6 +36,7 @@ void check_pass(struct check *check, const char *name,
     va_start(args, format);
     (void)vsnprintf(found, sizeof(found), format, args);
     va_end(args);
+    utf8_clean(found);
     tell(check, &(struct check_line){name, "", CHECK_PASS, found, ""}, channel);
 }
 
@@ -47,6 +49,7 @@ void check_skip(struct check *check, const char *name,
     va_start(args, format);
     (void)vsnprintf(found, sizeof(found), format, args);
     va_end(args);
+    utf8_clean(found);
     tell(check, &(struct check_line){name, "", CHECK_SKIP, found, ""}, channel);
 }
 
@@ -60,6 +63,7 @@ void check_fail(struct check *check, const char *name,
     va_start(args, format);
     (void)vsnprintf(found, sizeof(found), format, args);
     va_end(args);
+    utf8_clean(found);
     tell(check, &(struct check_line){name, "", CHECK_FAIL, found, advice},
          channel);
 }

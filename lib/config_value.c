@@ -7,6 +7,7 @@
 
 #include "config_table.h"
 #include "crypto.h"
+#include "utf8.h"
 
 struct why {
     char *text;
@@ -38,40 +39,19 @@ static bool is_graphic(const char *s)
     return true;
 }
 
-/* The bytes of the UTF-8 character at s, 0 if it is none (RFC 3629, 4). */
-static size_t utf8_bytes(const unsigned char *s)
-{
-    size_t len;
-
-    if (s[0] < 0x80)
-        return 1;
-    if (s[0] < 0xc2 || s[0] > 0xf4)
-        return 0;
-    len = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-        return 0;
-    for (size_t i = 1; i < len; i++) {
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    return len;
-}
-
 /* Characters as LINE counts them, in UTF-16, where an emoji is two. -1: not
  * UTF-8, or with a control character that is not allowed. */
 static int text_length(const char *text, bool lines_ok)
 {
-    const unsigned char *s = (const unsigned char *)text;
+    size_t len;
     int length = 0;
 
-    while (*s != '\0') {
-        size_t len = utf8_bytes(s);
-
-        if (len == 0 || *s == 0x7f || (*s < ' ' && !(lines_ok && *s == '\n')))
+    for (; *text != '\0'; text += len) {
+        len = utf8_len(text);
+        if (len == 0 ||
+            (utf8_is_control(text, len) && !(lines_ok && *text == '\n')))
             return -1;
         length += len == 4 ? 2 : 1;
-        s += len;
     }
     return length;
 }

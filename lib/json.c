@@ -12,6 +12,8 @@
 #include <yajl/yajl_gen.h>
 #include <yajl/yajl_parse.h>
 
+#include "utf8.h"
+
 struct reader {
     json_event_fn *fn;
     void *arg;
@@ -256,11 +258,38 @@ void json_array_end(struct json_out *out)
         note(out, yajl_gen_array_close(out->gen));
 }
 
+static yajl_gen_status put_str(const struct json_out *out, const char *value)
+{
+    return yajl_gen_string(out->gen, (const unsigned char *)value,
+                           strlen(value));
+}
+
+/* Of others' words, cut somewhere: one broken character must not be the end of
+ * all that is told beside it. */
+static void put_cleaned(struct json_out *out, const char *value)
+{
+    char *copy = strdup(value);
+
+    if (copy == NULL) {
+        out->status = STATUS_NO_MEMORY;
+        return;
+    }
+    utf8_clean(copy);
+    note(out, put_str(out, copy));
+    free(copy);
+}
+
 void json_str(struct json_out *out, const char *value)
 {
-    if (out->status == STATUS_OK)
-        note(out, yajl_gen_string(out->gen, (const unsigned char *)value,
-                                  strlen(value)));
+    yajl_gen_status result;
+
+    if (out->status != STATUS_OK)
+        return;
+    result = put_str(out, value);
+    if (result == yajl_gen_invalid_string)
+        put_cleaned(out, value);
+    else
+        note(out, result);
 }
 
 void json_key(struct json_out *out, const char *key)

@@ -85,6 +85,8 @@ void json_object_end(struct json_out *out);
 void json_array(struct json_out *out);
 void json_array_end(struct json_out *out);
 void json_key(struct json_out *out, const char *key);
+
+/* A text that is no UTF-8 is written as utf8_clean() leaves it. */
 void json_str(struct json_out *out, const char *value);
 void json_int(struct json_out *out, int64_t value);
 void json_bool(struct json_out *out, bool value);

@@ -6,6 +6,7 @@
 #include "line_judge.h"
 
 #include "json.h"
+#include "utf8.h"
 
 /* ---- common */
 
@@ -92,6 +93,7 @@ static void say_http_status(struct line_outcome *outcome,
                        "HTTP %d%s%.40s%s%.36s", outcome->http_status,
                        words->message[0] != '\0' ? ": " : "", words->message,
                        words->property[0] != '\0' ? ", " : "", words->property);
+    utf8_clean(outcome->detail);
 }
 
 /* ---- each call */

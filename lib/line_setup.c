@@ -6,6 +6,7 @@
 
 #include "json.h"
 #include "line_call.h"
+#include "utf8.h"
 
 /* ---- reading answers */
 
@@ -43,7 +44,8 @@ static bool store(const struct line_member *member, unsigned char *into,
 
     switch (member->kind) {
     case MEMBER_STR:
-        (void)json_copy_str(event, field, member->size);
+        if (json_copy_str(event, field, member->size))
+            utf8_clean(field); /* a name, say, that its owner chose */
         return event->kind == JSON_STR;
     case MEMBER_BOOL:
         *(bool *)field = event->num != 0;

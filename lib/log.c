@@ -10,6 +10,8 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
+#include "utf8.h"
+
 struct line {
     char text[LOG_LINE_MAX];
     size_t len;
@@ -93,29 +95,11 @@ static bool is_plain(const char *s)
     return true;
 }
 
-/* Bytes of the character at `s` (RFC 3629); 0: it is none. */
-static size_t utf8_len(const char *s)
-{
-    const unsigned char *u = (const unsigned char *)s;
-    size_t len = u[0] < 0x80 ? 1 : u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : 4;
-
-    if ((u[0] >= 0x80 && u[0] < 0xc2) || u[0] > 0xf4)
-        return 0;
-    for (size_t i = 1; i < len; i++) {
-        if ((u[i] & 0xc0) != 0x80)
-            return 0; /* also at the end of the text */
-    }
-    if ((u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xed && u[1] > 0x9f) ||
-        (u[0] == 0xf0 && u[1] < 0x90) || (u[0] == 0xf4 && u[1] > 0x8f))
-        return 0;
-    return len;
-}
-
 static void put_character(struct line *line, const char *s, size_t len)
 {
     if (len == 0)
         put_char(line, '?');
-    else if (len == 1 && ((unsigned char)*s < ' ' || *s == 0x7f))
+    else if (utf8_is_control(s, len))
         put_char(line, ' ');
     else
         for (size_t i = 0; i < len; i++)

@@ -259,10 +259,24 @@ static void test_writing_errors(void **state)
     json_out_init(&out, &buf);
     json_str(&out, "too long");
     assert_int_equal(json_out_finish(&out), STATUS_TOO_LARGE);
-    buf_clear(&buf);
+    buf_release(&buf);
+}
+
+/* Words of others, cut within a character, beside others that are whole. */
+static void test_what_is_no_utf8_is_written_clean(void **state)
+{
+    struct json_out out;
+    struct buf buf;
+
+    (void)state;
+    buf_init(&buf, 100);
     json_out_init(&out, &buf);
-    json_str(&out, "\xff");
-    assert_int_equal(json_out_finish(&out), STATUS_BUG);
+    json_array(&out);
+    json_str(&out, "\xff\n\xe5\x86\x99\xe7\x9c");
+    json_str(&out, "whole\n");
+    json_array_end(&out);
+    assert_int_equal(json_out_finish(&out), STATUS_OK);
+    assert_string_equal(buf_str(&buf), "[\"? \xe5\x86\x99??\",\"whole\\n\"]");
     buf_release(&buf);
 }
 
@@ -279,6 +293,7 @@ int main(void)
         cmocka_unit_test(test_offsets),
         cmocka_unit_test(test_writing),
         cmocka_unit_test(test_writing_errors),
+        cmocka_unit_test(test_what_is_no_utf8_is_written_clean),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -369,7 +369,7 @@ static void test_bot_info(void **state)
     static const struct test_answer answers[] = {
         ANSWER(200,
                "{\"userId\":\"U9\",\"basicId\":\"@b\",\"displayName\":"
-               "\"\\u6697\",\"chatMode\":\"bot\",\"markAsReadMode\":"
+               "\"\\u6697\\u001b[2J\",\"chatMode\":\"bot\",\"markAsReadMode\":"
                "\"auto\",\"news\":[{\"userId\":1}]}"),
         ANSWER(200, "{\"userId\":\"U9\"}"),
         ANSWER(200, "{\"userId\":9,\"chatMode\":\"bot\"}"),
@@ -391,7 +391,7 @@ static void test_bot_info(void **state)
         if (i > 0)
             continue;
         assert_string_equal(bot.user_id, "U9");
-        assert_string_equal(bot.display_name, "\xe6\x9a\x97");
+        assert_string_equal(bot.display_name, "\xe6\x9a\x97 [2J");
         assert_false(bot.chat_is_on);
         assert_true(bot.reads_by_itself);
     }

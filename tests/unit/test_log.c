@@ -103,6 +103,7 @@ static void test_quoting(void **state)
         {"back\\slash", "\"back\\\\slash\""},
         {"line\nbreak\ttab\r", "\"line break tab \""},
         {"\x1b[31mred\x7f", "\" [31mred \""},
+        {"\xc2\x9b[31mred", "\" [31mred\""}, /* CSI, as one character */
         {"caf\xc3\xa9", "\"caf\xc3\xa9\""},
         {"plain-./:,", "plain-./:,"},
     };
