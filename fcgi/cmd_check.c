@@ -87,10 +87,11 @@ static int parse_options(struct check_command *command, int argc, char **argv)
 
 static int print(const struct buf *text, enum status status)
 {
-    if (status == STATUS_OK && fputs(buf_str(text), stdout) != EOF &&
-        fflush(stdout) == 0)
+    if (status == STATUS_OK) {
+        (void)fputs(buf_str(text), stdout); /* main() sees whether it could */
         return EXIT_OK;
-    (void)fputs("darkroom check: cannot write what it found\n", stderr);
+    }
+    (void)fprintf(stderr, "darkroom check: %s\n", status_text(status));
     return EXIT_IO;
 }
 

@@ -2,6 +2,10 @@
  * main.c: finds the subcommand. Under a CGI server that is always `serve`: a
  * query without "=" comes as arguments (RFC 3875, 4.4), from anybody.
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "base.h"
 #include "commands.h"
 #include "config_table.h"
@@ -75,21 +79,54 @@ static bool is_cgi(void)
            getenv("REQUEST_METHOD") != NULL;
 }
 
+/* The queue, say, must not be opened as descriptor 1 and get what is printed.
+ * What stands in for a closed one fails as that would. */
+static void reserve_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+    }
+}
+
+/* A disk that is full, or whoever reads has gone: what was asked for did not
+ * arrive. */
+static int finish_output(const char *name, int exit_status)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && ferror(stdout) == 0)
+        return exit_status;
+    (void)fprintf(stderr, "darkroom %s: cannot write what it found%s%s\n", name,
+                  errno != 0 ? ": " : "", errno != 0 ? strerror(errno) : "");
+    return exit_status == EXIT_OK ? EXIT_IO : exit_status;
+}
+
+/* To serve, standard output is not ours: a CGI answer closes it. */
+static int run(const struct command *command, int argc, char **argv)
+{
+    int exit_status = command->run(argc, argv);
+
+    return command->run == cmd_serve
+               ? exit_status
+               : finish_output(command->name, exit_status);
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
 
+    reserve_standard_descriptors();
     if (is_cgi())
         return cmd_serve(1, argv);
     if (str_eq(name, "--help") || str_eq(name, "-h") || str_eq(name, "help")) {
         print_help(stdout);
-        return EXIT_OK;
+        return finish_output("help", EXIT_OK);
     }
     if (str_eq(name, "--version"))
         name = "version";
     for (size_t i = 0; i < ARRAY_COUNT(commands); i++) {
         if (str_eq(name, commands[i].name))
-            return commands[i].run(argc - 1, argv + 1);
+            return run(&commands[i], argc - 1, argv + 1);
     }
     return complain_of(name);
 }

@@ -4,6 +4,7 @@
 #include "operate.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdarg.h>
@@ -32,6 +33,10 @@ int operate_bad_option(const char *command, int option, const char *word)
 {
     if (option == ':')
         return operate_usage_error(command, "'%s' needs a value", word);
+    /* A letter of "-xy": the word may be the one before. */
+    if (optopt != 0 && strchr(word, '=') == NULL)
+        return operate_usage_error(command, "'-%c' is not an option of %s",
+                                   optopt, command);
     return operate_usage_error(command,
                                "'%s' is not an option of %s, or takes no value",
                                word, command);
