@@ -5,10 +5,10 @@
  */
 #include <getopt.h>
 #include <stdarg.h>
-#include <time.h>
 
 #include "commands.h"
 #include "jobs_print.h"
+#include "jobs_watch.h"
 #include "operate.h"
 
 static const char usage[] =
@@ -38,8 +38,6 @@ static const char usage[] =
 #define PAGE 64
 #define LIST_DEFAULT 20
 #define LIST_MAX 10000000
-#define WATCH_MAX 256 /* unfinished and latest jobs that are followed */
-#define WATCH_EVERY_MS 300
 
 struct jobs_command {
     const char *path, *reason;
@@ -95,6 +93,21 @@ static bool take_filter(struct jobs_command *command, int option)
     }
 }
 
+/* Of an option's value. */
+static const char *expected(int option)
+{
+    switch (option) {
+    case 's':
+        return "a state is ready, leased, done or dead";
+    case 'o':
+        return "an outcome is one that --help lists";
+    case 'a':
+        return "an age is such as 90s, 15m, 12h, 7d";
+    default:
+        return "a limit is a number from 1 on";
+    }
+}
+
 static int take_option(struct jobs_command *command, int option,
                        const char *word)
 {
@@ -124,8 +137,8 @@ static int take_option(struct jobs_command *command, int option,
     case 'l':
         return take_filter(command, option)
                    ? EXIT_OK
-                   : operate_usage_error("jobs", "'%s' is not a valid value",
-                                         optarg);
+                   : operate_usage_error("jobs", "'%s': %s", optarg,
+                                         expected(option));
     default:
         return operate_bad_option("jobs", option, word);
     }
@@ -218,6 +231,8 @@ static int for_id(struct jobs_command *command, const char *id, each_fn *fn,
     size_t count = 0;
     enum status status;
 
+    if (*id == '\0') /* of a variable that is not set; "" would be all */
+        return operate_usage_error("jobs", "an empty ID is no job");
     filter.message_id = id;
     filter.channel = command->filter.channel;
     status = queue_list(command->queue, &filter, jobs, PAGE, &count);
@@ -367,83 +382,23 @@ static int drop(struct jobs_command *command, char **ids, int count)
 
 /* ---- watch */
 
-struct seen {
-    int64_t id;
-    enum job_state state;
-    enum job_stage stage;
-    int32_t attempts;
-};
-
-static bool has_changed(const struct seen *seen, size_t count,
-                        const struct job *job)
+static enum status print_change(void *arg, const struct job *job)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (seen[i].id == job->id)
-            return seen[i].state != job->state || seen[i].stage != job->stage ||
-                   seen[i].attempts != job->attempts;
-    }
-    return true;
-}
+    enum status status = print(arg, job);
 
-static void remember(struct seen *seen, const struct job *jobs, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        seen[i] = (struct seen){jobs[i].id, jobs[i].state, jobs[i].stage,
-                                jobs[i].attempts};
-}
-
-/* Oldest first, as it happened. */
-static enum status print_changes(const struct jobs_command *command,
-                                 const struct seen *seen, size_t seen_count,
-                                 const struct job *jobs, size_t count)
-{
-    enum status status = STATUS_OK;
-
-    for (size_t i = count; i > 0 && status == STATUS_OK; i--) {
-        if (has_changed(seen, seen_count, &jobs[i - 1]))
-            status = print(command, &jobs[i - 1]);
-    }
     return status == STATUS_OK && fflush(stdout) == EOF ? STATUS_IO : status;
-}
-
-/* Until a signal, or nobody reads. */
-static enum status follow(struct jobs_command *command, struct job *jobs,
-                          struct seen *seen)
-{
-    struct timespec pause = {.tv_nsec = WATCH_EVERY_MS * 1000000L};
-    size_t count = 0, seen_count = 0;
-    bool first = true;
-    enum status status = STATUS_OK;
-
-    while (status == STATUS_OK) {
-        status = queue_list(command->queue, &command->filter, jobs, WATCH_MAX,
-                            &count);
-        if (status == STATUS_OK && !first)
-            status = print_changes(command, seen, seen_count, jobs, count);
-        first = false;
-        remember(seen, jobs, count);
-        seen_count = count;
-        (void)nanosleep(&pause, NULL);
-    }
-    return status;
 }
 
 static int watch(struct jobs_command *command, char **ids, int count)
 {
-    struct job *jobs = calloc(WATCH_MAX, sizeof(*jobs));
-    struct seen *seen = calloc(WATCH_MAX, sizeof(*seen));
-    enum status status = STATUS_NO_MEMORY;
-
     (void)ids;
     (void)count;
     if (!command->json)
         jobs_print_head();
-    (void)fflush(stdout);
-    if (jobs != NULL && seen != NULL)
-        status = follow(command, jobs, seen);
-    free(jobs);
-    free(seen);
-    return fail(status);
+    if (fflush(stdout) == EOF)
+        return fail(STATUS_IO);
+    return fail(
+        jobs_watch(command->queue, &command->filter, print_change, command));
 }
 
 /* ---- */

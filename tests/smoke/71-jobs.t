@@ -59,6 +59,7 @@ jobs list --json --since 1h --limit 1
 is "by age, so many" "$(jq -r .message_id <<<"$said")" "$bad"
 jobs list --state daed
 is "a state that does not exist is an error" $status 64
+like "that says which there are" "$said" "'daed': a state is ready, leased"
 
 jobs show "$good"
 like "a receipt says the outcome" "$said" 'outcome +replied'
@@ -116,8 +117,61 @@ watched() {
 ok "who watches sees the end of the first" \
     stack_until 10 watched "$good" replied
 ok "and that of the second" stack_until 10 watched "$bad" pushed
+
+# Many at once, more than a look at the latest would find.
+burst() {
+    python3 - "$stack_dir/state/queue.db" "$good" <<'END'
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], timeout=20)
+names = [c[1] for c in db.execute("PRAGMA table_info(job)") if c[1] != "id"]
+picked = ["'burst-' || n" if name == "event_id" else name for name in names]
+with db:
+    db.execute(f"""WITH RECURSIVE count(n) AS
+        (SELECT 1 UNION ALL SELECT n + 1 FROM count WHERE n < 700)
+        INSERT INTO job ({", ".join(names)}) SELECT {", ".join(picked)}
+        FROM job, count WHERE message_id = ?""", [sys.argv[2]])
+END
+}
+before=$(wc -l <"$stack_dir/watched")
+ok "700 jobs come at once" burst
+watched_all() {
+    [ "$(wc -l <"$stack_dir/watched")" -ge $((before + 700)) ]
+}
+ok "who watches sees them all" stack_until 10 watched_all
+is "each once, oldest first" "$(tail -n +$((before + 1)) \
+    "$stack_dir/watched" | jq -s '[.[].id] | length, (. == unique)' |
+    tr '\n' ' ')" "700 true "
 kill "$watcher"
 wait "$watcher" 2>/dev/null
+
+# ---- others' words, and where they go
+
+python3 - "$stack_dir/state/queue.db" "$good" <<'END'
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], timeout=20)
+with db:
+    db.execute("UPDATE job SET last_status = 'REFUSED', reason = "
+        "CAST(x'1b5b33316d20e58699e7' AS TEXT) WHERE message_id = ?",
+        [sys.argv[2]])
+END
+jobs list --limit 1
+like "a reason does not speak to the terminal" "$said" ' \[31m 写\?$'
+jobs show "$number"
+like "nor in a receipt" "$said" ':  \[31m 写\?'
+jobs show --json "$number"
+is "and one that is cut is JSON all the same" "$(jq -r .reason <<<"$said")" \
+    " [31m 写?"
+ok "also on the status page" sh -c "curl -s --cacert '$stack_dir/cert.pem' \
+    $stack_url/darkroom/status.json | jq -e '.jobs | length > 0'"
+jobs list --json --limit 300 >/dev/null
+is "a list is written" $status 0
+if [ -w /dev/full ]; then
+    "$BUILD/darkroom" jobs list >/dev/full 2>"$stack_dir/said"
+    is "a list that could not be is a failure" $? 74
+    like "that is told" "$(<"$stack_dir/said")" "No space left on device"
+fi
+"$BUILD/darkroom" jobs list >&- 2>/dev/null
+is "so is one that nobody takes" $? 74
 
 # ---- what can go wrong
 
@@ -129,6 +183,8 @@ jobs lst
 is "a wrong word is an error" $status 64
 jobs show
 is "so is no id" $status 64
+jobs drop ""
+is "an empty id is not every job" $status 64
 
 sim_post reset '{}' >/dev/null
 send_photo "$photo" >/dev/null

@@ -1,0 +1,197 @@
+/*
+ * jobs_watch.c: a list of ids, ascending, with what was last seen of each.
+ *
+ *   look:  ids above the highest ──append──▶ list
+ *          each of the list: read; if it changed: tell
+ *          what has ended and is not among the latest ──▶ forgotten
+ *
+ * The filter is judged here: a list of the queue's by state would miss what
+ * changes into it later, and one by channel looks at every row if few match.
+ */
+#include "jobs_watch.h"
+
+#include <time.h>
+
+#define PAGE 64
+#define LATEST_MAX                                                             \
+    256 /* finished ones that are followed: they may be retried */
+#define LOOK_EVERY_MS 300
+
+struct seen {
+    int64_t id;
+    int state; /* -1: not looked at yet */
+    enum job_stage stage;
+    int32_t attempts;
+};
+
+struct watch {
+    struct queue *queue;
+    struct queue_filter filter;
+    jobs_watch_fn *on_change;
+    void *arg;
+    struct seen *seen;
+    size_t count, capacity;
+    struct job jobs[PAGE];
+};
+
+/* ---- the list */
+
+static enum status append(struct watch *watch, int64_t id)
+{
+    if (watch->count == watch->capacity) {
+        size_t capacity = watch->capacity > 0 ? watch->capacity * 2 : PAGE;
+        struct seen *seen =
+            reallocarray(watch->seen, capacity, sizeof(struct seen));
+
+        if (seen == NULL)
+            return STATUS_NO_MEMORY;
+        watch->seen = seen;
+        watch->capacity = capacity;
+    }
+    watch->seen[watch->count++] = (struct seen){.id = id, .state = -1};
+    return STATUS_OK;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    int64_t x = ((const struct seen *)a)->id, y = ((const struct seen *)b)->id;
+
+    return (x > y) - (x < y);
+}
+
+/* One found by several lists is in it once. */
+static void put_in_order(struct watch *watch)
+{
+    size_t kept = 0;
+
+    if (watch->count > 0)
+        qsort(watch->seen, watch->count, sizeof(struct seen), by_id);
+    for (size_t i = 0; i < watch->count; i++) {
+        if (kept == 0 || watch->seen[kept - 1].id != watch->seen[i].id)
+            watch->seen[kept++] = watch->seen[i];
+    }
+    watch->count = kept;
+}
+
+/* Those above `above_id` in `state` (-1: any), at most `max`. */
+static enum status collect(struct watch *watch, int state, int64_t above_id,
+                           size_t max)
+{
+    struct queue_filter filter = QUEUE_FILTER_ALL;
+    size_t found = 1;
+    enum status status = STATUS_OK;
+
+    filter.state = state;
+    while (status == STATUS_OK && found > 0 && max > 0) {
+        status = queue_list(watch->queue, &filter, watch->jobs,
+                            size_min(PAGE, max), &found);
+        for (size_t i = 0; status == STATUS_OK && i < found; i++) {
+            if (watch->jobs[i].id <= above_id)
+                return STATUS_OK;
+            filter.before_id = watch->jobs[i].id;
+            status = append(watch, watch->jobs[i].id);
+            max--;
+        }
+    }
+    return status;
+}
+
+/* ---- a look */
+
+static bool is_wanted(const struct watch *watch, const struct job *job)
+{
+    const struct queue_filter *filter = &watch->filter;
+
+    return (filter->state < 0 || filter->state == (int)job->state) &&
+           (filter->outcome < 0 || filter->outcome == (int)job->outcome) &&
+           (*filter->channel == '\0' ||
+            str_eq(filter->channel, job->channel)) &&
+           job->received_ms >= filter->since_ms;
+}
+
+static bool note(struct seen *seen, const struct job *job)
+{
+    bool same = seen->state == (int)job->state && seen->stage == job->stage &&
+                seen->attempts == job->attempts;
+
+    seen->state = (int)job->state;
+    seen->stage = job->stage;
+    seen->attempts = job->attempts;
+    return !same;
+}
+
+static bool is_over(const struct seen *seen)
+{
+    return seen->state == JOB_DONE || seen->state == JOB_DEAD;
+}
+
+/* `quiet`: what is there now is not told. */
+static enum status look(struct watch *watch, bool quiet)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < watch->count; i++) {
+        struct seen *seen = &watch->seen[i];
+        struct job *job = &watch->jobs[0];
+        enum status status = queue_get(watch->queue, seen->id, job);
+
+        if (status == STATUS_NOT_FOUND)
+            continue; /* forgotten by the queue */
+        if (status == STATUS_OK && note(seen, job) && !quiet &&
+            is_wanted(watch, job))
+            status = watch->on_change(watch->arg, job);
+        if (status != STATUS_OK)
+            return status;
+        if (!is_over(seen) || watch->count - i <= LATEST_MAX)
+            watch->seen[kept++] = *seen;
+    }
+    watch->count = kept;
+    return STATUS_OK;
+}
+
+/* ---- */
+
+static enum status begin(struct watch *watch)
+{
+    enum status status = collect(watch, JOB_READY, 0, SIZE_MAX);
+
+    if (status == STATUS_OK)
+        status = collect(watch, JOB_LEASED, 0, SIZE_MAX);
+    if (status == STATUS_OK)
+        status = collect(watch, -1, 0, LATEST_MAX);
+    put_in_order(watch);
+    return status == STATUS_OK ? look(watch, true) : status;
+}
+
+static enum status go_on(struct watch *watch)
+{
+    struct timespec pause = {.tv_nsec = LOOK_EVERY_MS * 1000000L};
+    int64_t highest_id =
+        watch->count > 0 ? watch->seen[watch->count - 1].id : 0;
+    enum status status;
+
+    (void)nanosleep(&pause, NULL);
+    status = collect(watch, -1, highest_id, SIZE_MAX);
+    put_in_order(watch);
+    return status == STATUS_OK ? look(watch, false) : status;
+}
+
+enum status jobs_watch(struct queue *queue, const struct queue_filter *filter,
+                       jobs_watch_fn *on_change, void *arg)
+{
+    struct watch *watch = calloc(1, sizeof(*watch));
+    enum status status;
+
+    if (watch == NULL)
+        return STATUS_NO_MEMORY;
+    watch->queue = queue;
+    watch->filter = *filter;
+    watch->on_change = on_change;
+    watch->arg = arg;
+    status = begin(watch);
+    while (status == STATUS_OK)
+        status = go_on(watch);
+    free(watch->seen);
+    free(watch);
+    return status;
+}
