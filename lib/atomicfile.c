@@ -12,12 +12,24 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "limits.h"
+
 #define PATH_BYTES ATOMICFILE_PATH_BYTES
 #define HALF_MADE_MODE 0100 /* survives any umask of a service */
+
+/* errno stays what it was. */
+static void close_quietly(int fd)
+{
+    int saved = errno;
+
+    close(fd);
+    errno = saved;
+}
 
 static enum status write_all(int fd, const void *bytes, size_t len)
 {
@@ -106,15 +118,47 @@ enum status atomicfile_create(const char *path, const void *bytes, size_t len,
     return status;
 }
 
+/* errno is 0 if there is something to read, or the end. */
+static void look_at(int fd)
+{
+    struct pollfd in = {.fd = fd, .events = POLLIN};
+    struct stat st;
+
+    errno = 0;
+    if (fstat(fd, &st) < 0)
+        return;
+    if (S_ISDIR(st.st_mode))
+        errno = EISDIR;
+    else if (!S_ISREG(st.st_mode) && poll(&in, 1, ATOMICFILE_WAIT_MS) == 0)
+        errno = ENODATA;
+}
+
+enum status atomicfile_open(const char *path, int *out)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+    *out = -1;
+    if (fd < 0)
+        return errno == ENOENT ? STATUS_NOT_FOUND : status_from_errno(errno);
+    look_at(fd);
+    if (errno == 0 && fcntl(fd, F_SETFL, 0) == 0) {
+        *out = fd;
+        return STATUS_OK;
+    }
+    close_quietly(fd);
+    return status_from_errno(errno);
+}
+
 enum status atomicfile_read(const char *path, void *bytes, size_t size,
                             size_t *len)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
     char extra;
     ssize_t n = 1;
+    int fd;
+    enum status status = atomicfile_open(path, &fd);
 
-    if (fd < 0)
-        return errno == ENOENT ? STATUS_NOT_FOUND : status_from_errno(errno);
+    if (status != STATUS_OK)
+        return status;
     *len = 0;
     while (*len < size && n > 0) {
         n = read(fd, (char *)bytes + *len, size - *len);
@@ -127,8 +171,8 @@ enum status atomicfile_read(const char *path, void *bytes, size_t size,
         close(fd);
         return STATUS_TOO_LARGE;
     }
-    close(fd);
-    return n < 0 ? STATUS_IO : STATUS_OK;
+    close_quietly(fd);
+    return n < 0 ? status_from_errno(errno) : STATUS_OK;
 }
 
 /* ---- piece by piece */

@@ -40,7 +40,16 @@ struct atomicfile_writer {
 enum status atomicfile_create(const char *path, const void *bytes, size_t len,
                               mode_t mode) MUST_CHECK;
 
-/* Reads a file of at most `size` bytes. NOT_FOUND, TOO_LARGE, IO. */
+/*
+ * Opens a file for reading, close-on-exec. What is no regular file (a pipe: a
+ * shell's <(command)) must have something to read within ATOMICFILE_WAIT_MS: a
+ * FIFO that nobody writes to is a failure, not a process that hangs. NOT_FOUND,
+ * or by errno, which says why (EISDIR, ENODATA).
+ */
+enum status atomicfile_open(const char *path, int *fd) MUST_CHECK;
+
+/* Reads a file of at most `size` bytes. NOT_FOUND, TOO_LARGE, or by errno, as
+ * above. */
 enum status atomicfile_read(const char *path, void *bytes, size_t size,
                             size_t *len) MUST_CHECK;
 

@@ -7,12 +7,14 @@
 #include "config.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdarg.h>
 
 #include "atomicfile.h"
 #include "config_file.h"
 #include "config_table.h"
 #include "crypto.h"
+#include "utf8.h"
 
 #define DEFAULT_CHANNEL "default"
 #define FILE_VARIABLE "DARKROOM_CONFIG"
@@ -41,6 +43,7 @@ static void PRINTF_LIKE(2, 3)
     va_start(args, format);
     (void)vsnprintf(line, sizeof(line), format, args);
     va_end(args);
+    utf8_clean(line); /* it quotes what was given, which may be anything */
     loader->failed = true;
     if (buf_append_str(loader->errors, line) != STATUS_OK ||
         buf_append_str(loader->errors, "\n") != STATUS_OK)
@@ -108,6 +111,12 @@ static struct target channel_target(struct config_channel *channel)
 
 /* ---- one value */
 
+/* Of a file, by what atomicfile_open() left. */
+static const char *why_unread(enum status status)
+{
+    return status == STATUS_IO ? strerror(errno) : status_text(status);
+}
+
 /* The content of a secret's file: its first line. */
 static bool read_secret(struct loader *loader, const char *label,
                         const char *path, char *out, size_t size)
@@ -117,7 +126,7 @@ static bool read_secret(struct loader *loader, const char *label,
 
     if (status != STATUS_OK) {
         complain(loader, "%s: cannot read '%.200s': %s", label, path,
-                 status_text(status));
+                 why_unread(status));
         return false;
     }
     out[len] = '\0';
@@ -339,7 +348,8 @@ static void on_file_fault(void *arg, int line, const char *what)
     complain(loader, "%s:%d: %s", loader->config->file, line, what);
 }
 
-static void load_file(struct loader *loader, const char *path)
+/* False: nothing of it is known. */
+static bool load_file(struct loader *loader, const char *path)
 {
     const struct config_file_reader reader = {
         .arg = loader, .on_value = on_file_value, .on_fault = on_file_fault};
@@ -347,11 +357,12 @@ static void load_file(struct loader *loader, const char *path)
 
     if (!str_copy(loader->config->file, sizeof(loader->config->file), path)) {
         complain(loader, "%.60s...: the name is too long", path);
-        return;
+        return false;
     }
     status = config_file_read(path, &reader);
     if (status != STATUS_OK)
-        complain(loader, "%s: %s", path, status_text(status));
+        complain(loader, "%s: %s", path, why_unread(status));
+    return status == STATUS_OK;
 }
 
 /* ---- the environment */
@@ -576,16 +587,18 @@ enum status config_load(struct config *config, const char *path,
 {
     struct loader loader = {.config = config, .errors = errors};
     struct target target = worker_target(config);
+    bool is_whole = true;
 
     memset(config, 0, sizeof(*config));
     set_defaults(&loader, &target);
     if (path == NULL)
         path = file_of(environment);
     if (*path != '\0')
-        load_file(&loader, path);
+        is_whole = load_file(&loader, path);
     for (; *environment != NULL; environment++)
         take_variable(&loader, *environment);
-    check_whole(&loader);
+    if (is_whole) /* else all that the file says would be "missing" */
+        check_whole(&loader);
     return loader.failed ? STATUS_BAD_CONFIG : STATUS_OK;
 }
 

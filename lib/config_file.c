@@ -4,8 +4,10 @@
  */
 #include "config_file.h"
 
-#include <errno.h>
 #include <ini.h>
+#include <unistd.h>
+
+#include "atomicfile.h"
 
 struct source {
     FILE *file;
@@ -13,35 +15,50 @@ struct source {
     int line;
 };
 
-/* Reads the rest of a line that was too long. */
-static void skip_rest(FILE *file)
+/* Up to the newline, which is not kept; what does not fit is counted only.
+ * False: there is none. */
+static bool get_line(FILE *file, char *line, size_t size, size_t *len,
+                     bool *has_nul)
 {
-    int c;
+    int c = getc(file);
+    bool is_line = c != EOF;
 
-    do {
-        c = getc(file);
-    } while (c != EOF && c != '\n');
+    *len = 0;
+    *has_nul = false;
+    for (; c != EOF && c != '\n'; c = getc(file)) {
+        if (*len + 1 < size)
+            line[*len] = (char)c;
+        *has_nul = *has_nul || c == '\0';
+        ++*len;
+    }
+    line[size_min(*len, size - 1)] = '\0';
+    return is_line;
 }
 
-/* As fgets(). A line that does not fit becomes an empty one: half a value would
- * be worse than none. */
+/* As fgets(). A line that cannot be taken whole becomes an empty one: half a
+ * value would be worse than none. */
 static char *read_line(char *line, int size, void *arg)
 {
     struct source *source = arg;
     const struct config_file_reader *reader = source->reader;
+    bool has_nul;
+    size_t len;
 
     if (source->line == CONFIG_LINES_MAX) {
         reader->on_fault(reader->arg, source->line, "too many lines");
         return NULL;
     }
-    if (fgets(line, size, source->file) == NULL)
+    if (!get_line(source->file, line, (size_t)size, &len, &has_nul))
         return NULL;
     source->line++;
-    if (strlen(line) + 1 == (size_t)size && line[size - 2] != '\n') {
-        skip_rest(source->file);
+    if (has_nul)
+        reader->on_fault(reader->arg, source->line,
+                         "a byte of value 0: this must be UTF-8 text");
+    else if (len >= (size_t)size)
         reader->on_fault(reader->arg, source->line, "the line is too long");
-        line[0] = '\0';
-    }
+    else
+        return line;
+    line[0] = '\0';
     return line;
 }
 
@@ -71,11 +88,17 @@ static void set_options(void)
 enum status config_file_read(const char *path,
                              const struct config_file_reader *reader)
 {
-    struct source source = {.reader = reader, .file = fopen(path, "re")};
-    int wrong_line;
+    struct source source = {.reader = reader};
+    int wrong_line, fd;
+    enum status status = atomicfile_open(path, &fd);
 
-    if (source.file == NULL)
-        return errno == ENOENT ? STATUS_NOT_FOUND : status_from_errno(errno);
+    if (status != STATUS_OK)
+        return status;
+    source.file = fdopen(fd, "r");
+    if (source.file == NULL) {
+        close(fd);
+        return STATUS_NO_MEMORY;
+    }
     set_options();
     wrong_line = ini_parse_stream(read_line, &source, on_pair, &source);
     if (wrong_line > 0)

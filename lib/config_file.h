@@ -23,7 +23,7 @@ struct config_file_reader {
     void (*on_fault)(void *arg, int line, const char *what);
 };
 
-/* OK also after faults. Else errno's status, and nothing was called. */
+/* OK also after faults. Else as atomicfile_open(), and nothing was called. */
 enum status
 config_file_read(const char *path,
                  const struct config_file_reader *reader) MUST_CHECK;

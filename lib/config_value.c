@@ -222,11 +222,19 @@ _Static_assert(sizeof(enum config_late) == sizeof(unsigned) &&
                    sizeof(enum config_forward) == sizeof(unsigned),
                "set_word() writes them");
 
+/* Not that a file could not be called so. */
+static bool has_remark(const char *text)
+{
+    return strstr(text, " #") != NULL || strstr(text, " ;") != NULL;
+}
+
 static bool set_path(const struct config_setting *row, void *base,
                      const char *text, const struct why *why)
 {
     if (text[0] != '/')
         return wrong(why, "'%.80s' is not an absolute path", text);
+    if (has_remark(text))
+        return wrong(why, "'%.80s': a comment has a line of its own", text);
     return copy(row, base, text, why);
 }
 
@@ -240,6 +248,8 @@ static bool set_place(const struct config_setting *row, void *base,
                      "is stored; use sqlite:PATH");
     if (!starts_with(text, row->words) || text[strlen(row->words)] == '\0')
         return wrong(why, "'%.80s' is not %sPATH", text, row->words);
+    if (has_remark(text))
+        return wrong(why, "'%.80s': a comment has a line of its own", text);
     return copy(row, base, text, why);
 }
 
@@ -374,9 +384,18 @@ static bool set_digits(const struct config_setting *row, void *base,
     return copy(row, base, text, why);
 }
 
+/* As a shell would want it; LINE's have none. Here it would be part of it, and
+ * every webhook be answered 401. */
+static bool is_quoted(const char *text)
+{
+    return *text == '"' || *text == '\'';
+}
+
 static bool set_token(const struct config_setting *row, void *base,
                       const char *text, const struct why *why)
 {
+    if (is_quoted(text))
+        return wrong(why, "begins with a quote: write it without quotes");
     if (is_graphic(text) &&
         str_copy((char *)base + row->offset, row->size, text))
         return true;
@@ -387,6 +406,8 @@ static bool set_secrets(void *base, const char *text, const struct why *why)
 {
     struct config_channel *channel = base;
 
+    if (is_quoted(text))
+        return wrong(why, "begins with a quote: write it without quotes");
     channel->secret_count = 0;
     while (*text != '\0') {
         size_t len = strcspn(text, ",");

@@ -176,6 +176,7 @@
 #define CGI_LINGER_MS 60000 /* a CGI process, for its own jobs */
 #define OFFLOAD_THREADS_MAX 8
 #define CHANNELS_MAX 256
+#define ATOMICFILE_WAIT_MS 1000 /* for the writer of a pipe */
 #define CHECK_MAX_MS 120000  /* all of `darkroom check` */
 #define CHECK_LAB_MS 10000   /* one tiny picture */
 #define CHECK_CLOCK_MS 30000 /* from LINE's clock; its header has seconds */

@@ -66,6 +66,26 @@ is "and for programs" "$(jq -c '[.ok, (.errors | length)]' <<<"$said")" \
     '[false,4]'
 clean check --settings --config /nonexistent
 is "a file that is not there is an error" $status 78
+is "and the only one that is told" "$said" "/nonexistent: not found"
+clean check --settings --config "$stack_dir"
+is "so is a directory" "$said" "$stack_dir: Is a directory"
+mkfifo "$stack_dir/fifo"
+clean check --settings --config "$stack_dir/fifo"
+is "and a pipe that nobody writes to" "$said" \
+    "$stack_dir/fifo: No data available"
+clean check --settings --config <(cat "$conf")
+is "one that somebody writes to is read" $status 78
+like "as any file" "$said" ":2: .*'publicurl'"
+printf '[channel a]\nsecret = hu\0sh\n\033[31m = 1\n' >"$stack_dir/nul.conf"
+clean check --settings --config "$stack_dir/nul.conf"
+like "a value with a NUL is not cut" "$said" "nul.conf:2: a byte of value 0"
+like "nor does a file speak to the terminal" "$said" "setting ' \[31m'"
+printf '%s\n' '[server]' "state_dir = $stack_dir/state # here" \
+    '[channel a]' "secret = 'hush'" 'access_token = "hush"' \
+    >"$stack_dir/quotes.conf"
+clean check --settings --config "$stack_dir/quotes.conf"
+is "quotes and remarks are not taken for values" \
+    "$(grep -cE ':(4|5): .* quotes$|:2: .* a line of its own$' <<<"$said")" 3
 clean check --confg x
 is "so is a wrong option" $status 64
 

@@ -57,6 +57,12 @@ ok "SIGHUP is sent" kill -HUP "$worker"
 ok "a bad file is refused" wait_log 10 " event=not_reloaded "
 is "with its line, and what was meant" \
     "$(log_count ' event=bad_setting .*conf:2: .* did you mean secret')" 1
+rm "$DARKROOM_CONFIG"
+ok "SIGHUP is sent" kill -HUP "$worker"
+ok "so is a file that is not there" wait_log 10 " event=not_reloaded " 2
+mkfifo "$DARKROOM_CONFIG"
+ok "SIGHUP is sent" kill -HUP "$worker"
+ok "and a pipe that nobody writes to" wait_log 10 " event=not_reloaded " 3
 is "and the channel is still there" "$(webhook club s3cret)" 200
 ok "no secret is in the log" [ "$(log_count s3cret)" -eq 0 ]
 
