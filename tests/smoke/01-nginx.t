@@ -136,6 +136,16 @@ head -c 1048577 /dev/zero >"$stack_dir/large"
 is "a body beyond 1 MiB: 413" \
     "$(status /webhook -X POST --data-binary "@$stack_dir/large")" 413
 
+
+# What LINE's own path leads to is not LINE's.
+for path in //darkroom/ /static/../darkroom/ /webhook/%2e%2e/metrics \
+    /%64arkroom/status.json; do
+    is "$path is not for those behind a proxy" \
+        "$(status $path --path-as-is -H "X-Forwarded-For: 127.0.0.1")" 403
+done
+is "none of these made nginx warn" \
+    "$(grep -c 'uninitialized' "$stack_dir/nginx.log")" 0
+
 # ---- TLS as LINE speaks it
 
 is "TLS 1.2" "$(status /robots.txt --tls-max 1.2)" 200
@@ -145,5 +155,23 @@ is "not TLS 1.1" "$(status /robots.txt --tls-max 1.1 \
 is "not a CBC cipher" \
     "$(status /robots.txt --tls-max 1.2 --ciphers AES128-SHA256)" 000
 is "HTTP/1.0" "$(status /robots.txt --http1.0)" 200
+
+# ---- a password instead, as darkroom-local.conf describes it
+
+sed -i -e '/^allow/d; /^deny/d; /^if /,/^}/d' -e 's/^# \(auth_basic\)/\1/' \
+    -e "s,/etc/nginx,$stack_dir," "$stack_dir/darkroom-local.conf"
+printf 'me:%s\n' "$(openssl passwd -apr1 geheim)" \
+    >"$stack_dir/darkroom.htpasswd"
+chmod 644 "$stack_dir/darkroom.htpasswd"
+kill -HUP "${stack_pids[nginx]}"
+page_is() {
+    [ "$(status /darkroom/ "${@:2}")" = "$1" ]
+}
+ok "without it the page is not shown" stack_until 10 page_is 401
+ok "nor with another" page_is 401 -u me:secret
+ok "with it, it is" page_is 200 -u me:geheim
+ok "also to those behind a proxy" \
+    page_is 200 -u me:geheim -H "X-Forwarded-For: 192.0.2.1"
+is "and so are the figures" "$(status /metrics)" 401
 
 done_testing
