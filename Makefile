@@ -144,14 +144,18 @@ bench-image:
 
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
-INSTALL = BUILD=$(BUILD) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) \
-	SYSCONFDIR=$(SYSCONFDIR) scripts/install
+
+# By the environment: a name in a command line would be the shell's to read.
+install uninstall: export BUILD := $(BUILD)
+install uninstall: export DESTDIR := $(DESTDIR)
+install uninstall: export PREFIX := $(PREFIX)
+install uninstall: export SYSCONFDIR := $(SYSCONFDIR)
 
 install: all
-	$(INSTALL)
+	scripts/install
 
 uninstall:
-	$(INSTALL) --remove
+	scripts/install --remove
 
 deb: all
 	@BUILD=$(BUILD) scripts/deb/build $(VERSION)

@@ -32,6 +32,16 @@ smoke_photo
 ok "and finds the lab" "$root/usr/bin/darkroom" convert "$photo" \
     "$stack_dir/photo.png"
 
+is "make passes on what it is given" "$(make -s install uninstall \
+    "DESTDIR=$stack_dir/a ro'ot" PREFIX=/usr 2>&1)" ""
+is "and takes all of it away" \
+    "$(find "$stack_dir/a ro'ot" -type f | wc -l)" 0
+for prefix in usr "/opt/dark room" '/a|b' '/a&b' '/$b'; do
+    said=$(DESTDIR=$stack_dir/odd PREFIX=$prefix scripts/install 2>&1)
+    like "PREFIX=$prefix is refused" "$said" "an absolute path of"
+done
+ok "before anything is installed" [ ! -e "$stack_dir/odd" ]
+
 before=$(cd "$root" && find . ! -type d -exec sha256sum {} +)
 ok "it installs again" install_into "$root"
 is "which changes nothing" \
