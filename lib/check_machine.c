@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "check_parts.h"
+#include "config_table.h"
 #include "crypto.h"
 #include "queue.h"
 
@@ -55,10 +56,76 @@ static bool compare_channels(struct check *check,
     return false;
 }
 
+/* By the modes: of the file, and of the directories that its name names. */
+static bool others_may_read(const char *path)
+{
+    char part[CHECK_PATH_BYTES];
+    struct stat st;
+
+    if (*path == '\0' || stat(path, &st) < 0 || (st.st_mode & S_IROTH) == 0)
+        return false;
+    for (size_t len = 1; path[len] != '\0'; len++) {
+        if (path[len] != '/')
+            continue;
+        if (!str_copy_n(part, sizeof(part), path, len) || stat(part, &st) < 0 ||
+            (st.st_mode & S_IXOTH) == 0)
+            return false;
+    }
+    return true;
+}
+
+static bool check_readers(struct check *check,
+                          const struct config_channel *channel,
+                          const char *path)
+{
+    char advice[CHECK_PATH_BYTES + 64];
+
+    if (!others_may_read(path))
+        return true;
+    (void)snprintf(advice, sizeof(advice),
+                   "chmod o= '%s', and chgrp it to the group of the workers",
+                   path);
+    check_fail(check, "secrets", channel, advice,
+               "every user of this machine may read '%s', with a secret in it",
+               path);
+    return false;
+}
+
+/* In the settings' file itself, not in a file that it names. */
+static bool has_secret_in_file(const struct config *config)
+{
+    for (size_t i = 0; i < config->channel_count; i++) {
+        const struct config_channel *channel = &config->channels[i];
+
+        for (size_t row = 0; row < config_table_channel.count; row++) {
+            if (config_table_channel.settings[row].secret &&
+                channel->origins[row].source == CONFIG_FILE &&
+                !channel->origins[row].by_file)
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool check_files(struct check *check)
+{
+    const struct config *config = check->config;
+    bool ok =
+        !has_secret_in_file(config) || check_readers(check, NULL, config->file);
+
+    for (size_t i = 0; i < config->channel_count; i++) {
+        const struct config_channel *channel = &config->channels[i];
+
+        ok = check_readers(check, channel, channel->secret_file) && ok;
+        ok = check_readers(check, channel, channel->access_token_file) && ok;
+    }
+    return ok;
+}
+
 void check_secrets(struct check *check)
 {
     const struct config *config = check->config;
-    bool ok = true;
+    bool ok = check_files(check);
 
     for (size_t i = 0; i < config->channel_count; i++) {
         for (size_t j = i + 1; j < config->channel_count; j++)
@@ -210,8 +277,8 @@ static const char *queue_advice(enum status status)
     case STATUS_NO_SPACE:
         return "free space on the disk of the queue";
     default:
-        return "look whether the files of the queue belong to the user that "
-               "the workers run as";
+        return "the line above says why: the files of the queue must belong to "
+               "the user that the workers run as, and be what they left";
     }
 }
 

@@ -84,6 +84,9 @@ static const char *transport_advice(const struct fetch *fetch)
                "chain: ssl_certificate fullchain.pem, not cert.pem; browsers "
                "find a missing intermediate by themselves, LINE and phones "
                "do not";
+    if (strstr(fetch->error, "resolve host") != NULL)
+        return "the name in public_url has no address, seen from here: is it "
+               "spelt right, does DNS have it (A or AAAA), yet?";
     if (fetch->status == STATUS_TIMEOUT)
         return "nobody answers: look at firewall and DNS of public_url";
     return "is nginx running (systemctl status nginx), did it get its port "

@@ -67,6 +67,7 @@ struct config_channel {
     /* Any of them signs: the old and the new one while a secret is replaced. */
     char secrets[CHANNEL_SECRETS_MAX][SECRET_MAX + 1];
     size_t secret_count;
+    char secret_file[CONFIG_VALUE_MAX + 1]; /* read from; "": given itself */
     char access_token[TOKEN_MAX + 1];
     /* Where access_token was read from, "" if it was given itself: it is read
      * again when LINE refuses the token. */

@@ -203,6 +203,7 @@ static const struct config_setting channel_settings[] = {
      .kind = CONFIG_SECRETS,
      .secret = true,
      CHANNEL(secrets),
+     .path_offset = offsetof(struct config_channel, secret_file),
      .fallback = "",
      .help = "channel secret, which proves that a webhook is LINE's; while you "
              "replace it, old and new with a comma between them"},

@@ -146,6 +146,10 @@ names "a webhook that is off" webhook "does not use it" \
     "switch 'Use webhook' on"
 sim_post behaviour '{"webhook_active": true}' >/dev/null
 check
+PUBLIC_URL=https://darkroom.invalid check
+names "a name without an address" published "resolve host" "does DNS have it"
+"$BUILD/darkroom" webhook set >/dev/null
+check
 is "now it is right" $status 0
 
 # ---- 6: the clock is off
@@ -201,6 +205,29 @@ like "and what to do" "$said" "a secret .* of its own in LINE's console"
 DARKROOM_CHANNEL_SHOP_SECRET=0123 \
     DARKROOM_CHANNEL_SHOP_ACCESS_TOKEN=$stack_token check
 like "one token for two is the same bot" "$said" "same access token"
+
+# A file that all may read, in directories that all may enter.
+open_dir=$(mktemp -d /tmp/darkroom.XXXXXX) # TMPDIR may be closed
+chmod 755 "$open_dir"
+printf '%s\n' '[channel default]' "secret = $stack_secret" \
+    "access_token_file = $open_dir/token" >"$open_dir/conf"
+printf '%s\n' "$stack_token" >"$open_dir/token"
+chmod 644 "$open_dir"/*
+open_check() {
+    (
+        unset LINE_CHANNEL_SECRET LINE_CHANNEL_ACCESS_TOKEN
+        exec timeout 60 "$BUILD/darkroom" check --offline \
+            --config "$open_dir/conf" 2>&1
+    )
+}
+said=$(open_check)
+is "secrets that all may read are named" "$(grep -c \
+    "^fail  secrets .*every user of this machine may read" <<<"$said")" 2
+like "and what to do" "$said" "-> chmod o= '$open_dir/token'"
+ok "no secret is told" [ "${said/$stack_secret/}" = "$said" ]
+chmod 640 "$open_dir"/*
+like "closed, they pass" "$(open_check)" "^pass  secrets"
+rm -r "$open_dir"
 
 # ---- 9: port taken
 
