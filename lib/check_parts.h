@@ -23,6 +23,7 @@ struct check {
     struct line_once once;
     struct store *store; /* NULL: not there, or not to be opened */
     bool clock_told;
+    bool web_answers; /* at public_url, whatever: it can be reached */
     /* The first directory above the published files that a stranger to this
      * user cannot enter, "" if there is none. */
     char closed_dir[CHECK_PATH_BYTES];

@@ -87,6 +87,9 @@ static const char *transport_advice(const struct fetch *fetch)
     if (strstr(fetch->error, "resolve host") != NULL)
         return "the name in public_url has no address, seen from here: is it "
                "spelt right, does DNS have it (A or AAAA), yet?";
+    if (fetch->status == STATUS_TIMEOUT && fetch->check->web_answers)
+        return "nginx answers and the workers do not: are they stopped, or "
+               "stuck at a disk? See their log, and restart them";
     if (fetch->status == STATUS_TIMEOUT)
         return "nobody answers: look at firewall and DNS of public_url";
     return "is nginx running (systemctl status nginx), did it get its port "
@@ -175,6 +178,7 @@ static void judge_published(struct fetch *fetch, const char *url)
 
     if (!tell_transport(fetch, "published", NULL, url))
         return;
+    check->web_answers = true;
     if (fetch->head.status == 200)
         tell_content(fetch, url);
     else if (fetch->head.status == 403)

@@ -486,7 +486,8 @@ static void take_variable(struct loader *loader, const char *variable)
         take_channel_variable(loader, name, value) ||
         !starts_with(name, CONFIG_NAME_PREFIX))
         return;
-    is_near = config_table_near_env(name, near, sizeof(near));
+    is_near = config_table_near_env(name, near, sizeof(near)) &&
+              !str_eq(near, name); /* of a channel without a name */
     complain(loader, "%s: no such setting%s%s%s", name,
              is_near ? "; did you mean " : "", is_near ? near : "",
              is_near ? "?" : "");

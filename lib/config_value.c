@@ -332,7 +332,13 @@ static bool set_url(const struct config_setting *row, void *base,
     if (has_userinfo(text))
         return wrong(why, "must not have a user name before the host");
     if (!is_graphic(text))
-        return wrong(why, "'%.80s' has a space or a control character", text);
+        return wrong(why,
+                     "'%.80s' has a character that no URL has (a name in "
+                     "another script is written xn--...)",
+                     text);
+    if (row->kind != CONFIG_URL_PRIVATE && text[strcspn(text, "?#")] != '\0')
+        return wrong(why, "'%.80s': paths are put behind it, so no ? nor #",
+                     text);
     if (!(starts_with(text, https) && strchr("/:", text[8]) == NULL) &&
         !may_be_plain(row, text))
         return wrong(why, "'%.80s' is not an https:// URL%s", text,

@@ -177,9 +177,9 @@
 #define OFFLOAD_THREADS_MAX 8
 #define CHANNELS_MAX 256
 #define ATOMICFILE_WAIT_MS 1000 /* for the writer of a pipe */
-#define CHECK_MAX_MS 120000  /* all of `darkroom check` */
-#define CHECK_LAB_MS 10000   /* one tiny picture */
-#define CHECK_CLOCK_MS 30000 /* from LINE's clock; its header has seconds */
+#define CHECK_MAX_MS 120000     /* all of `darkroom check` */
+#define CHECK_LAB_MS 10000      /* one tiny picture */
+#define CHECK_CLOCK_MS 30000    /* from LINE's clock; its header has seconds */
 #define CHANNEL_SECRETS_MAX 4
 #define CONFIG_LINE_MAX_BYTES 8192 /* of the settings' file */
 #define CONFIG_LINES_MAX 20000

@@ -86,6 +86,13 @@ printf '%s\n' '[server]' "state_dir = $stack_dir/state # here" \
 clean check --settings --config "$stack_dir/quotes.conf"
 is "quotes and remarks are not taken for values" \
     "$(grep -cE ':(4|5): .* quotes$|:2: .* a line of its own$' <<<"$said")" 3
+said=$(env -i PUBLIC_URL='https://a.example/?b' DARKROOM_CHANNEL__SECRET=x \
+    DARKROOM_LINE_API_URL=https://ü.example \
+    "$BUILD/darkroom" check --settings 2>&1)
+like "an address that is to be prolonged has no query" "$said" \
+    "PUBLIC_URL: .*: paths are put behind it"
+like "nor characters of no URL" "$said" "DARKROOM_LINE_API_URL: .*xn--"
+is "and nobody meant what he wrote" "$(grep -c 'did you mean' <<<"$said")" 0
 clean check --confg x
 is "so is a wrong option" $status 64
 

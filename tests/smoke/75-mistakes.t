@@ -253,6 +253,14 @@ names "a port that is taken" published "$stack_url" \
 stack_end taken
 smoke_must stack_nginx "$stack_port"
 
+# Workers that hang, behind an nginx that does not.
+mapfile -t family < <(stack_family "${stack_pids[pool]}")
+kill -STOP "${family[@]%/*}"
+check
+kill -CONT "${family[@]%/*}"
+names "workers that hang" workers "timed out|HTTP 504" \
+    "nginx (answers|runs) and the workers"
+
 # ---- 10: a stale socket
 
 mapfile -t family < <(stack_family "${stack_pids[pool]}")
