@@ -38,4 +38,17 @@ state_is "with good pictures" .totals.images_good $photos
 state_is_lawful
 is "none was given up" "$(log_count ' event=dead ')" 0
 
+# ---- a pool that is not to start
+
+echo mine >"$stack_dir/file"
+said=$(timeout 5 "$stack_top/scripts/pool" "$stack_dir/file" 1 2>&1)
+is "a file is no socket" $? 2
+like "which is said" "$said" "file' is there and is no socket"
+is "and is left alone" "$(cat "$stack_dir/file")" mine
+for workers in 0 -1 abc '1 2'; do
+    timeout 5 "$stack_top/scripts/pool" "$stack_dir/new.sock" "$workers" \
+        2>/dev/null
+    is "'$workers' workers are refused" $? 2
+done
+
 done_testing

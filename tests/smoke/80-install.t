@@ -36,7 +36,7 @@ is "make passes on what it is given" "$(make -s install uninstall \
     "DESTDIR=$stack_dir/a ro'ot" PREFIX=/usr 2>&1)" ""
 is "and takes all of it away" \
     "$(find "$stack_dir/a ro'ot" -type f | wc -l)" 0
-for prefix in usr "/opt/dark room" '/a|b' '/a&b' '/$b'; do
+for prefix in usr "/opt/dark room" '/a|b' '/a&b' '/a"b'; do
     said=$(DESTDIR=$stack_dir/odd PREFIX=$prefix scripts/install 2>&1)
     like "PREFIX=$prefix is refused" "$said" "an absolute path of"
 done
