@@ -39,6 +39,10 @@ _darkroom() {
         words="ready leased done dead"
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
         ;;
+    --outcome)
+        words="replied pushed failure_text withdrawn dead skipped removed"
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+        ;;
     --jobs) COMPREPLY=("$(nproc)") ;;
     --config | --preview)
         compopt -o filenames 2>/dev/null

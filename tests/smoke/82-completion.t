@@ -33,6 +33,11 @@ is "of another" "$(offered check --)" \
     "--config --help --json --list-settings --offline --settings"
 is "every one has --help" "$(offered version --)" --help
 is "values" "$(offered convert --mode m)" max
+# By the help, too: it lists them over two lines.
+is "outcomes, all there are" "$(offered jobs list --outcome '')" \
+    "$(darkroom jobs --help | sed -n '/^  --outcome O/,/^  --channel/p' |
+        sed '$d; s/--outcome O//' | tr -d ' \n' | tr , '\n' |
+        LC_ALL=C sort | paste -sd ' ')"
 is "files" "$(offered check --config a)" "a photo.jpg a.conf"
 is "pictures and directories" "$(offered convert p)" pictures
 is "nothing where nothing is due" "$(offered check '')" ""
