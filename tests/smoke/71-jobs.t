@@ -117,6 +117,7 @@ watched() {
 ok "who watches sees the end of the first" \
     stack_until 10 watched "$good" replied
 ok "and that of the second" stack_until 10 watched "$bad" pushed
+ok "and that of the dropped one" stack_until 10 watched "$stuck" dead
 
 # Many at once, more than a look at the latest would find.
 burst() {
