@@ -1,6 +1,6 @@
 /*
  * queue_batch.h: what one transaction of the queue thread does, without its
- * threads and locks. Private to queue_thread.c.
+ * threads and locks. Private to queue_thread.c and queue_turn.c.
  *
  *   struct batch batch = {...what waited...};
  *   queue_begin(queue);
