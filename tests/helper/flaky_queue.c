@@ -31,6 +31,7 @@ static enum status flaky_begin(struct queue *queue)
 
     atomic_fetch_add(&f->begins, 1);
     atomic_store(&f->updates, 0);
+    atomic_store(&f->puts, 0);
     if (atomic_load(&f->begin_waits)) {
         atomic_fetch_add(&f->begins_held, 1);
         assert_int_equal(sem_wait(&f->begin_may), 0);
@@ -40,15 +41,25 @@ static enum status flaky_begin(struct queue *queue)
     return queue_begin(f->inner);
 }
 
+static void keep_most(atomic_int *most, const atomic_int *now)
+{
+    if (atomic_load(now) > atomic_load(most))
+        atomic_store(most, atomic_load(now));
+}
+
 static enum status flaky_commit(struct queue *queue)
 {
     struct flaky *f = flaky_of(queue);
 
+    if (atomic_load(&f->commit_waits)) {
+        atomic_fetch_add(&f->commits_held, 1);
+        assert_int_equal(sem_wait(&f->commit_may), 0);
+    }
     if (must_fail(&f->commit_fails))
         return atomic_load(&f->failure);
     atomic_fetch_add(&f->commits, 1);
-    if (atomic_load(&f->updates) > atomic_load(&f->most_updates))
-        atomic_store(&f->most_updates, atomic_load(&f->updates));
+    keep_most(&f->most_updates, &f->updates);
+    keep_most(&f->most_puts, &f->puts);
     return queue_commit(f->inner);
 }
 
@@ -65,6 +76,7 @@ static enum status flaky_put(struct queue *queue, struct job *job,
     if (atomic_fetch_sub(&f->puts_before_failure, 1) <= 0 &&
         must_fail(&f->put_fails))
         return atomic_load(&f->failure);
+    atomic_fetch_add(&f->puts, 1);
     return queue_put(f->inner, job, now_ms, lease_ms);
 }
 
@@ -72,8 +84,11 @@ static enum status flaky_claim(struct queue *queue, int64_t now_ms,
                                int64_t lease_ms, struct queue_lease *leases,
                                size_t max, size_t *count)
 {
-    return queue_claim(flaky_of(queue)->inner, now_ms, lease_ms, leases, max,
-                       count);
+    struct flaky *f = flaky_of(queue);
+
+    if (must_fail(&f->claim_fails))
+        return atomic_load(&f->failure);
+    return queue_claim(f->inner, now_ms, lease_ms, leases, max, count);
 }
 
 static enum status flaky_extend(struct queue *queue, const int64_t *ids,
@@ -102,7 +117,11 @@ static enum status flaky_reap(struct queue *queue, int64_t now_ms,
 
 static enum status flaky_next_due(struct queue *queue, int64_t *due_ms)
 {
-    return queue_next_due(flaky_of(queue)->inner, due_ms);
+    struct flaky *f = flaky_of(queue);
+
+    if (must_fail(&f->look_fails))
+        return atomic_load(&f->failure);
+    return queue_next_due(f->inner, due_ms);
 }
 
 static enum status flaky_stats(struct queue *queue, struct queue_stats *stats)
@@ -110,6 +129,8 @@ static enum status flaky_stats(struct queue *queue, struct queue_stats *stats)
     struct flaky *f = flaky_of(queue);
     enum status status = queue_stats(f->inner, stats);
 
+    if (must_fail(&f->look_fails))
+        return atomic_load(&f->failure);
     if (atomic_load(&f->told_ready) > 0)
         stats->ready = atomic_load(&f->told_ready);
     return status;
@@ -131,7 +152,11 @@ static enum status flaky_body_put(struct queue *queue, struct queue_body *body,
 static enum status flaky_body_claim(struct queue *queue, int64_t now_ms,
                                     int64_t lease_ms, struct queue_body **body)
 {
-    return queue_body_claim(flaky_of(queue)->inner, now_ms, lease_ms, body);
+    struct flaky *f = flaky_of(queue);
+
+    if (must_fail(&f->claim_fails))
+        return atomic_load(&f->failure);
+    return queue_body_claim(f->inner, now_ms, lease_ms, body);
 }
 
 static enum status flaky_body_end(struct queue *queue, int64_t id,
@@ -145,15 +170,24 @@ static enum status flaky_body_end(struct queue *queue, int64_t id,
     return queue_body_end(f->inner, id, end, due_ms, why);
 }
 
-static enum status flaky_list(struct queue *q, const struct queue_filter *f,
+static enum status flaky_list(struct queue *queue,
+                              const struct queue_filter *filter,
                               struct job *jobs, size_t max, size_t *count)
 {
-    return queue_list(flaky_of(q)->inner, f, jobs, max, count);
+    struct flaky *f = flaky_of(queue);
+
+    if (must_fail(&f->look_fails))
+        return atomic_load(&f->failure);
+    return queue_list(f->inner, filter, jobs, max, count);
 }
 
 static enum status flaky_body_next_due(struct queue *queue, int64_t *due_ms)
 {
-    return queue_body_next_due(flaky_of(queue)->inner, due_ms);
+    struct flaky *f = flaky_of(queue);
+
+    if (must_fail(&f->look_fails))
+        return atomic_load(&f->failure);
+    return queue_body_next_due(f->inner, due_ms);
 }
 
 const struct queue_ops flaky_ops = {

@@ -21,14 +21,20 @@ struct flaky {
     struct queue base;
     struct queue *inner;
     atomic_int begin_fails, put_fails, update_fails, commit_fails;
+    atomic_int claim_fails; /* of jobs and of bodies */
+    atomic_int look_fails;  /* what is due, the latest, the numbers */
     atomic_int puts_before_failure;
     _Atomic enum status failure;
     atomic_bool begin_waits; /* for a post of `begin_may` */
     atomic_int begins_held;  /* so far */
     sem_t begin_may;
+    atomic_bool commit_waits; /* likewise */
+    atomic_int commits_held;
+    sem_t commit_may;
     atomic_int begins, commits;
     atomic_int updates;      /* since the last begin */
     atomic_int most_updates; /* in one commit */
+    atomic_int puts, most_puts;
     atomic_llong extended_until;
     atomic_llong told_ready; /* stats as they are told, if > 0 */
 };
