@@ -378,7 +378,6 @@ enum status queue_thread_start(struct queue_thread **out,
     qt->next_body_due_wall_ms = INT64_MAX;
     qt->due_ms = INT64_MAX;
     qt->worked_ms = mono_ms();
-    qt->last_failure = STATUS_STOPPING;
     pthread_mutex_init(&qt->lock, NULL);
     cond_init(&qt->work);
     cond_init(&qt->no_puts);

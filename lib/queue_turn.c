@@ -393,19 +393,21 @@ static void give_up_the_rest(struct queue_thread *qt)
 {
     struct queue_body_change *body_change;
     struct queue_change *change;
+    enum status why;
 
     pthread_mutex_lock(&qt->lock);
+    why = qt->failures > 0 ? qt->last_failure : STATUS_STOPPING;
     answer_puts(qt->puts, STATUS_STOPPING);
     qt->puts = NULL;
     answer_recents(qt, 0, STATUS_STOPPING);
     while ((change = change_list_take(&qt->changes)) != NULL) {
-        change->status = qt->last_failure;
+        change->status = why;
         LOG(WARN, "queue_change_given_up", LOG_INT("job", change->job.id),
             LOG_STR("status", status_name(change->status)));
         answer_change(qt, change);
     }
     while ((body_change = body_change_list_take(&qt->body_changes)) != NULL) {
-        body_change->status = qt->last_failure;
+        body_change->status = why;
         answer_body_change(qt, body_change);
     }
     pthread_mutex_unlock(&qt->lock);

@@ -46,10 +46,10 @@ struct queue_thread {
     int64_t stop_by_ms; /* mono */
     int64_t gate_ms;    /* mono: since when it waits for others, 0: not */
     struct queue_stats stats;
-    int64_t worked_ms; /* mono: the last transaction */
-    int64_t due_ms;    /* next_due_wall_ms, when it was looked at */
-    int failures;      /* transactions in a row */
-    enum status last_failure;
+    int64_t worked_ms;        /* mono: the last transaction */
+    int64_t due_ms;           /* next_due_wall_ms, when it was looked at */
+    int failures;             /* transactions in a row */
+    enum status last_failure; /* if there are any */
     size_t stored_since_stats;
     size_t bodies_since_stats, body_bytes_since_stats;
 

@@ -536,6 +536,43 @@ static void the_end_tells_what_could_not_be_written(void **state)
     assert_int_equal(stored().bodies, 1);
 }
 
+/* Later than what the end waits for, from when it has begun. */
+static void *let_commit_go_late(void *arg)
+{
+    struct queue_thread *qt = arg;
+
+    while (queue_thread_put(qt, NULL, 0, NULL, NULL) != STATUS_STOPPING)
+        nap();
+    nap_longer_than(QUEUE_STOP_MS);
+    let_commit_go();
+    return NULL;
+}
+
+/* A failure that is long over is not why. */
+static void the_end_blames_no_failure_of_before(void **state)
+{
+    struct queue_change written, late;
+    pthread_t thread;
+
+    (void)state;
+    obtain_jobs(2);
+    atomic_store(&bench.flaky.update_fails, 1);
+    hold_begin();
+    submit(&written, &bench.jobs[0]);
+    let_begin_go();
+    run_until(&bench.answer_count, 1);
+    assert_int_equal(bench.answers[0], STATUS_OK);
+    hold(&bench.flaky.commit_waits, &bench.flaky.commits_held);
+    submit(&late, &bench.jobs[1]);
+    assert_int_equal(
+        pthread_create(&thread, NULL, let_commit_go_late, bench.qt), 0);
+    end_thread();
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    run_until(&bench.answer_count, 2);
+    assert_int_equal(bench.answers[1], STATUS_STOPPING);
+    assert_int_equal(stored().leased, 1);
+}
+
 /* ---- the start */
 
 /* A stack for which there is no room in any address space. */
@@ -571,6 +608,7 @@ int main(void)
         TEST(a_lost_extension_gives_way_to_a_newer_one),
         TEST(what_failed_goes_before_what_came_meanwhile),
         TEST(the_end_tells_what_could_not_be_written),
+        TEST(the_end_blames_no_failure_of_before),
         TEST(a_thread_that_cannot_be_made_is_told),
     };
 
