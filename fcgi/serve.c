@@ -46,6 +46,7 @@
 struct worker {
     struct config config; /* as it was at the start */
     struct config_live *live;
+    size_t transfers; /* config.max_transfers, or what there is room for */
     uint8_t name_key[STORE_NAME_KEY_BYTES];
     struct lab_keeper keeper; /* until the lab takes it over */
     struct loop *loop;
@@ -115,19 +116,19 @@ static int64_t raise_descriptor_limit(void)
     return limit.rlim_cur < INT32_MAX ? (int64_t)limit.rlim_cur : INT32_MAX;
 }
 
-/* Better fewer pictures at once than pictures that fail in the middle. */
-static void fit_transfers(struct config *config)
+/* Better fewer pictures at once than pictures that fail in the middle. The
+ * setting stays as it was given: a reload compares with it. */
+static void fit_transfers(struct worker *worker)
 {
+    int64_t wanted = worker->config.max_transfers;
     int64_t limit = raise_descriptor_limit();
     int64_t room = (limit - WORKER_DESCRIPTORS) / TRANSFER_DESCRIPTORS;
 
-    if (config->max_transfers <= room)
-        return;
-    room = int64_max(room, 1);
-    LOG(WARN, "few_descriptors", LOG_INT("limit", limit),
-        LOG_INT("max_transfers", config->max_transfers),
-        LOG_INT("transfers", room));
-    config->max_transfers = room;
+    worker->transfers = (size_t)int64_min(wanted, int64_max(room, 1));
+    if (wanted > room)
+        LOG(WARN, "few_descriptors", LOG_INT("limit", limit),
+            LOG_INT("max_transfers", wanted),
+            LOG_INT("transfers", worker->transfers));
 }
 
 static void name_channels(struct worker *worker)
@@ -314,7 +315,7 @@ static enum status start_queue_thread(struct worker *worker)
                                 .store = worker->store};
     worker->routes =
         (struct routes){.intake = &worker->intake, .vitals = &worker->vitals};
-    pipeline_start(worker->pipeline, worker->queue_thread);
+    pipeline_start(worker->pipeline, worker->queue_thread, worker->transfers);
     forward_start(worker->forward, worker->queue_thread);
     return STATUS_OK;
 }
@@ -570,7 +571,7 @@ static int run(struct worker *worker, const char *path, const sigset_t *signals)
     (void)log_level_parse(worker->config.log_level, &level);
     log_set_level(level);
     hide_secrets();
-    fit_transfers(&worker->config);
+    fit_transfers(worker);
     status = without_signals(start, worker);
     if (status != STATUS_OK)
         return EXIT_FAILED;

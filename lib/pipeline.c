@@ -541,13 +541,11 @@ void pipeline_free(struct pipeline *pipeline)
     free(pipeline);
 }
 
-void pipeline_start(struct pipeline *pipeline, struct queue_thread *queue)
+void pipeline_start(struct pipeline *pipeline, struct queue_thread *queue,
+                    size_t transfers)
 {
-    const struct config *config = config_live_hold(pipeline->parts.config);
-
     pipeline->queue = queue;
-    queue_thread_add_room(queue, (size_t)config->max_transfers);
-    config_drop(config);
+    queue_thread_add_room(queue, transfers);
     renew_leases(pipeline);
 }
 

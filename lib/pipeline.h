@@ -5,7 +5,7 @@
  *
  *   pipeline_new(&pipeline, &parts)
  *   queue_thread_start(..., .on_claimed = pipeline_take, .arg = pipeline)
- *   pipeline_start(pipeline, queue_thread)      it asks for work from now on
+ *   pipeline_start(pipeline, queue_thread, n)   it asks for work from now on
  *   pipeline_drain(pipeline, on_idle, arg)      finish what takes seconds, hand
  *                                               the rest back, call on_idle
  *   pipeline_free(pipeline)
@@ -45,7 +45,9 @@ enum status pipeline_new(struct pipeline **out,
 /* After drain; nothing may be in hand. */
 void pipeline_free(struct pipeline *pipeline);
 
-void pipeline_start(struct pipeline *pipeline, struct queue_thread *queue);
+/* `transfers`: how many jobs it takes in hand at once. */
+void pipeline_start(struct pipeline *pipeline, struct queue_thread *queue,
+                    size_t transfers);
 
 /* Jobs leased to this worker (queue_thread_options.on_claimed). */
 void pipeline_take(void *pipeline, const struct queue_lease *leases,

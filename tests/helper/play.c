@@ -197,7 +197,8 @@ void play_start(struct play *play)
 
     assert_int_equal(queue_thread_start(&play->queue_thread, &options),
                      STATUS_OK);
-    pipeline_start(play->pipeline, play->queue_thread);
+    pipeline_start(play->pipeline, play->queue_thread,
+                   (size_t)play->config.max_transfers);
 }
 
 int play_tear_down(void **state)

@@ -43,6 +43,9 @@ is "too few for what is set: 1000 pictures, 6 descriptors each" \
     "$(log_field ' event=few_descriptors ' max_transfers)" 1000
 is "fewer pictures are taken at once" \
     "$(log_field ' event=few_descriptors ' transfers)" 645
+kill -HUP "$(pgrep --parent "${stack_pids[pool]}")"
+ok "a reload" wait_log 10 ' event=reloaded '
+is "finds that nothing has changed" "$(log_count ' event=needs_restart ')" 0
 ok "it stops" stack_end pool
 
 done_testing
