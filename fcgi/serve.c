@@ -543,9 +543,9 @@ static void stop(struct worker *worker)
     responder_stop(worker->responder);
     stop_engine(worker);
     queue_thread_free(worker->queue_thread);
+    offload_free(worker->offload); /* what its threads work on goes after it */
     pipeline_free(worker->pipeline);
     forward_free(worker->forward);
-    offload_free(worker->offload);
     janitor_free(worker->janitor);
     line_api_free(worker->line);
     http_free(worker->http);
