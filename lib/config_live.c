@@ -217,28 +217,37 @@ static void swap(struct config_live *live, struct config_snapshot *snapshot)
     config_drop(before);
 }
 
-enum status config_live_reload(struct config_live *live)
+/* The settings of now, from where they were loaded at the start. */
+static enum status load(const struct config_live *live, struct config *config)
 {
-    struct config_snapshot *snapshot = calloc(1, sizeof(*snapshot));
     struct buf errors;
     enum status status;
 
-    if (snapshot == NULL)
-        return STATUS_NO_MEMORY;
     buf_init(&errors, CONFIG_ERRORS_MAX_BYTES);
-    status =
-        config_load(&snapshot->config, live->path, live->environment, &errors);
-    if (config_check_places(&snapshot->config, &errors) != STATUS_OK)
+    status = config_load(config, live->path, live->environment, &errors);
+    if (config_check_places(config, &errors) != STATUS_OK)
         status = STATUS_BAD_CONFIG;
+    if (status != STATUS_OK)
+        config_log_errors(&errors);
+    buf_release(&errors);
+    return status;
+}
+
+enum status config_live_reload(struct config_live *live)
+{
+    struct config_snapshot *snapshot = calloc(1, sizeof(*snapshot));
+    enum status status = STATUS_NO_MEMORY;
+
+    if (snapshot != NULL)
+        status = load(live, &snapshot->config);
     if (status == STATUS_OK) {
         swap(live, snapshot);
-    } else {
-        config_log_errors(&errors);
-        LOG(ERROR, "not_reloaded",
-            LOG_STR("text", "the previous settings stay in force"));
-        config_release(&snapshot->config);
-        free(snapshot);
+        return STATUS_OK;
     }
-    buf_release(&errors);
+    LOG(ERROR, "not_reloaded", LOG_STR("reason", status_name(status)),
+        LOG_STR("text", "the previous settings stay in force"));
+    if (snapshot != NULL)
+        config_release(&snapshot->config);
+    free(snapshot);
     return status;
 }
