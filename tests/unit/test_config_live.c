@@ -123,6 +123,21 @@ static void test_a_bad_file_changes_nothing(void **state)
     config_drop(config);
 }
 
+/* Even where it takes a restart to use the new place: that would fail. */
+static void test_a_place_that_is_none_changes_nothing(void **state)
+{
+    const struct config *config;
+    char text[512];
+
+    (void)state;
+    (void)snprintf(text, sizeof(text), LEAST("[store]\nurl = dir:%s/public\n"),
+                   bench.path); /* below a file */
+    assert_int_equal(reload(text), STATUS_BAD_CONFIG);
+    config = config_live_hold(bench.live);
+    assert_ptr_equal(config, &bench.config);
+    config_drop(config);
+}
+
 /* Parts of a channel are in use longer than those who lent it hold it. */
 static void test_a_channel_is_held_by_itself(void **state)
 {
@@ -225,6 +240,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_reload_is_for_new_work),
         cmocka_unit_test(test_a_bad_file_changes_nothing),
+        cmocka_unit_test(test_a_place_that_is_none_changes_nothing),
         cmocka_unit_test(test_a_channel_is_held_by_itself),
         cmocka_unit_test(test_what_needs_a_restart_stays),
         cmocka_unit_test(test_the_log_level_follows),

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <setjmp.h>
@@ -423,6 +424,30 @@ static void test_what_cannot_be_watched_is_refused(void **state)
     pair_close(&p);
 }
 
+static void test_without_descriptors_there_is_no_loop(void **state)
+{
+    struct loop *loop = NULL;
+    struct rlimit usual;
+    int low;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    low = dup(STDERR_FILENO); /* the lowest number that is free */
+    assert_true(low >= 0);
+    close(low);
+    for (rlim_t more = 0; more < 2; more++) {
+        struct rlimit few = {(rlim_t)low + more, usual.rlim_max};
+
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+        assert_int_equal(loop_new(&loop), STATUS_BUSY);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
+        assert_null(loop);
+        assert_int_equal(dup(STDERR_FILENO),
+                         low); /* what was opened is closed */
+        close(low);
+    }
+}
+
 static void test_a_high_descriptor_number(void **state)
 {
     struct pair p;
@@ -570,6 +595,7 @@ int main(void)
         TEST(test_a_late_unwatch_does_no_harm),
         TEST(test_rewatch_changes_the_events),
         TEST(test_what_cannot_be_watched_is_refused),
+        TEST(test_without_descriptors_there_is_no_loop),
         TEST(test_a_high_descriptor_number),
         TEST(test_posts_of_many_threads_keep_their_order),
         TEST(test_a_call_may_post_itself),

@@ -197,6 +197,27 @@ static void test_number_of_threads_is_bounded(void **state)
     loop_free(loop);
 }
 
+/* A stack for which there is no room in any address space. */
+static void test_a_thread_that_cannot_be_made_is_told(void **state)
+{
+    struct offload *offload = NULL;
+    pthread_attr_t usual, huge;
+    struct loop *loop;
+
+    (void)state;
+    assert_int_equal(loop_new(&loop), STATUS_OK);
+    assert_int_equal(pthread_getattr_default_np(&usual), 0);
+    assert_int_equal(pthread_attr_init(&huge), 0);
+    assert_int_equal(pthread_attr_setstacksize(&huge, (size_t)1 << 60), 0);
+    assert_int_equal(pthread_setattr_default_np(&huge), 0);
+    assert_int_equal(offload_new(&offload, loop, 2), STATUS_BUSY);
+    assert_null(offload);
+    assert_int_equal(pthread_setattr_default_np(&usual), 0);
+    (void)pthread_attr_destroy(&usual);
+    (void)pthread_attr_destroy(&huge);
+    loop_free(loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +225,7 @@ int main(void)
         cmocka_unit_test(test_done_may_submit_the_same_task),
         cmocka_unit_test(test_free_works_off_what_was_submitted),
         cmocka_unit_test(test_number_of_threads_is_bounded),
+        cmocka_unit_test(test_a_thread_that_cannot_be_made_is_told),
     };
 
     return cmocka_run_group_tests_name("offload", tests, NULL, NULL);
