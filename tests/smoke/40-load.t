@@ -6,12 +6,16 @@
 . "$(dirname "$0")/../lib/smoke.sh"
 set -u
 
-photos=200
+photos=200 at_once=50
+# gcc's sanitizers take several times the CPU, and shadow and quarantine memory:
+# with them neither the size of a burst nor that of the pool says anything.
+sanitized=$(grep -cE "__[at]san_init" "$BUILD/darkroom")
+[ "$sanitized" -eq 0 ] || photos=50 at_once=10
 
 smoke_start
 smoke_photo
 
-sent=$(send_photo "$photo" "{\"count\": $photos, \"parallel\": 50}")
+sent=$(send_photo "$photo" "{\"count\": $photos, \"parallel\": $at_once}")
 is "all webhooks are answered with 200" "$(jq .acked <<<"$sent")" $photos
 wait_replied $photos 120
 state_is "all photos are answered" .totals.answered $photos
@@ -32,8 +36,7 @@ diag "peak memory of the pool: $((peak_kb / 1024)) MB in $processes" \
     "processes;" \
     "ack $(jq -r '.totals.ack_us |
         "p50 \(.p50 / 1000) ms, p99 \(.p99 / 1000) ms"' <<<"$state")"
-# gcc's sanitizers shadow and quarantine memory; that is not the pool's.
-grep -q __asan_init "$BUILD/darkroom" ||
+[ "$sanitized" -gt 0 ] ||
     ok "the pool stays below 200 MB" [ $peak_kb -lt $((200 * 1024)) ]
 
 done_testing
