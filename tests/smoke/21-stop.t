@@ -38,6 +38,22 @@ state_is "with good pictures" .totals.images_good $photos
 state_is_lawful
 is "none was given up" "$(log_count ' event=dead ')" 0
 
+# ---- a worker that did not hear that it is to stop
+
+# As multiwatch, but for the signal, which it keeps to itself.
+mkdir "$stack_dir/bin"
+cat >"$stack_dir/bin/multiwatch" <<'END'
+#!/bin/bash
+trap : TERM
+while [ "$1" != -- ]; do shift; done
+"${@:2}" <&0 &
+while kill -0 $! 2>/dev/null; do wait $!; done
+END
+chmod +x "$stack_dir/bin/multiwatch"
+stack_end pool
+PATH=$stack_dir/bin:$PATH smoke_must stack_pool 1
+ok "it is told again" stack_end pool
+
 # ---- a pool that is not to start
 
 echo mine >"$stack_dir/file"
