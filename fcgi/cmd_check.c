@@ -24,7 +24,8 @@ static const char usage[] =
     "the state directory. It takes two minutes at most. LINE allows 60 tests\n"
     "of a webhook in an hour.\n"
     "\n"
-    "  --config FILE    settings (default: the file DARKROOM_CONFIG names)\n"
+    "  --config FILE    settings (or DARKROOM_CONFIG; "
+    "/etc/darkroom/darkroom.conf)\n"
     "  --offline        test only this machine: ask neither nginx nor LINE\n"
     "  --settings       show only which settings are in force, and from where\n"
     "  --list-settings  list all settings there are, as a file to start from\n"
@@ -174,7 +175,8 @@ static int show_settings(const struct check_command *command)
 
     buf_init(&errors, CONFIG_ERRORS_MAX_BYTES);
     buf_init(&text, CONFIG_SHOW_MAX_BYTES);
-    loaded = config_load(&config, command->path, environ, &errors);
+    loaded = config_load(&config, operate_config_file(command->path), environ,
+                         &errors);
     places = config_check_places(&config, &errors);
     status =
         command->json

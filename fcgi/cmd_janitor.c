@@ -19,7 +19,8 @@ static const char usage[] =
     "run this to do it now, or to see what would be removed.\n"
     "\n"
     "  --dry-run      only count, remove nothing\n"
-    "  --config FILE  settings (default: the file DARKROOM_CONFIG names)\n"
+    "  --config FILE  settings (or DARKROOM_CONFIG; "
+    "/etc/darkroom/darkroom.conf)\n"
     "\n"
     "Exit status: 0 done, 64 wrong arguments, 74 something could not be\n"
     "removed, 78 the settings are wrong.\n";

@@ -31,7 +31,8 @@ static const char usage[] =
     "  --reason TEXT    why it is dropped, for the receipt\n"
     "  --force          retry even if a reply may have arrived already\n"
     "  --json           one JSON object per line\n"
-    "  --config FILE    settings (default: the file DARKROOM_CONFIG names)\n"
+    "  --config FILE    settings (or DARKROOM_CONFIG; "
+    "/etc/darkroom/darkroom.conf)\n"
     "Exit status: 0 done, 1 not all of it could be done, 64 wrong arguments,\n"
     "74 the queue cannot be read, 78 the settings are wrong.\n";
 

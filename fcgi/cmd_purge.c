@@ -21,7 +21,8 @@ static const char usage[] =
     "\n"
     "  --message ID    the message's id, as in the log (job=...)\n"
     "  --channel NAME  default: the only one, or the one named default\n"
-    "  --config FILE   settings (default: the file DARKROOM_CONFIG names)\n"
+    "  --config FILE   settings (or DARKROOM_CONFIG; "
+    "/etc/darkroom/darkroom.conf)\n"
     "\n"
     "Exit status: 0 done, 64 wrong arguments, 74 something could not be\n"
     "removed, 78 the settings are wrong.\n";

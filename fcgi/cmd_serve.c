@@ -5,6 +5,7 @@
 
 #include "base.h"
 #include "commands.h"
+#include "operate.h"
 #include "serve.h"
 
 static const char usage[] =
@@ -12,9 +13,9 @@ static const char usage[] =
     "\n"
     "Runs one worker, which answers LINE webhooks behind nginx: FastCGI on\n"
     "descriptor 0 (from systemd, spawn-fcgi or multiwatch), or one request as\n"
-    "a plain CGI program. The settings come from FILE, or from the file that\n"
-    "DARKROOM_CONFIG names, and from the environment, which wins. One bot\n"
-    "needs at least\n"
+    "a plain CGI program. The settings come from FILE, the file that\n"
+    "DARKROOM_CONFIG names, or /etc/darkroom/darkroom.conf; and from the\n"
+    "environment, which wins. One bot needs at least\n"
     "\n"
     "  LINE_CHANNEL_SECRET        to verify webhooks\n"
     "  LINE_CHANNEL_ACCESS_TOKEN  to fetch pictures and to reply\n"
@@ -54,5 +55,5 @@ int cmd_serve(int argc, char **argv)
         (void)fputs(usage, stderr);
         return EXIT_USAGE;
     }
-    return serve(path);
+    return serve(operate_config_file(path));
 }

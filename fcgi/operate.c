@@ -63,23 +63,37 @@ static bool become_owner(const struct config *config, const char *command)
     return false;
 }
 
+const char *operate_config_file(const char *argument)
+{
+    if (argument != NULL || getenv("DARKROOM_CONFIG") != NULL)
+        return argument;
+    return access(OPERATE_CONFIG_FILE, R_OK) == 0 ? OPERATE_CONFIG_FILE : NULL;
+}
+
+static bool is_file_named(const char *file)
+{
+    const char *variable = getenv("DARKROOM_CONFIG");
+
+    return file != NULL || (variable != NULL && *variable != '\0');
+}
+
 int operate_load(struct config *config, const char *command, const char *path)
 {
+    const char *file = operate_config_file(path);
     struct buf errors;
     enum status status;
 
     log_set_level(LOG_LEVEL_ERROR);
     buf_init(&errors, CONFIG_ERRORS_MAX_BYTES);
-    status = config_load(config, path, environ, &errors);
+    status = config_load(config, file, environ, &errors);
     if (errors.len > 0)
         (void)fputs(buf_str(&errors), stderr);
     if (status != STATUS_OK)
-        (void)fprintf(stderr, "darkroom %s: the settings are wrong; %s\n",
-                      command,
-                      path != NULL || getenv("DARKROOM_CONFIG") != NULL
-                          ? "'darkroom check --list-settings' lists them"
-                          : "no file was given: --config FILE or "
-                            "DARKROOM_CONFIG names one");
+        (void)fprintf(
+            stderr, "darkroom %s: the settings are wrong; %s\n", command,
+            is_file_named(file) ? "'darkroom check --list-settings' lists them"
+                                : "no file was given: --config FILE or "
+                                  "DARKROOM_CONFIG names one");
     buf_release(&errors);
     return status == STATUS_OK && become_owner(config, command) ? EXIT_OK
                                                                 : EXIT_CONFIG;

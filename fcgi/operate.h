@@ -11,10 +11,18 @@
 #include "queue.h"
 
 /*
+ * The file of settings: `argument`, that of --config, if there is one; else
+ * NULL, for what DARKROOM_CONFIG names, if it is set, even to nothing; else
+ * that of an installed darkroom, if there is one for this user to read.
+ */
+#define OPERATE_CONFIG_FILE "/etc/darkroom/darkroom.conf"
+const char *operate_config_file(const char *argument);
+
+/*
  * Loads the settings and, if root asks, becomes the owner of the state
  * directory: so what is found out is true for the workers, and no file is made
  * that they could not write. EXIT_OK or EXIT_CONFIG; config_release() is due
- * either way. `path` NULL: the file that DARKROOM_CONFIG names, if any.
+ * either way. `path` is what --config names, or NULL.
  */
 int operate_load(struct config *config, const char *command, const char *path);
 

@@ -242,6 +242,7 @@ stack_pool_settled() {
 # The environment of the pool. With a simulator that is its platform; without
 # one the environment names the channel, and LINE is the platform.
 stack_environment() {
+    export DARKROOM_CONFIG=${DARKROOM_CONFIG:-} # not an installed one's
     export DARKROOM_SERVER_STATE_DIR=$stack_dir/state
     export PUBLIC_URL=${PUBLIC_URL:-$stack_url}
     export LINE_CHANNEL_SECRET=$stack_secret

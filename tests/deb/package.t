@@ -209,7 +209,7 @@ is "none runs as root" "$(inside ps -o user= -C darkroom | sort -u)" darkroom
 inside curl -s -X PUT -H "Authorization: Bearer $stack_token" \
     -H 'Content-Type: application/json' -d '{"endpoint":"https://a.example/"}' \
     https://api.line.me/v2/bot/channel/webhook/endpoint >/dev/null
-check=(inside darkroom check --config /etc/darkroom/darkroom.conf)
+check=(inside darkroom check)
 said=$("${check[@]}" 2>&1)
 is "without the webhook, check fails" $? 1
 like "and says what to do" "$said" '-> darkroom webhook set'
@@ -243,7 +243,7 @@ state_is_lawful
 # ---- a look around
 
 message=$(jq -r '.photos[0].message_id' <<<"$state")
-darkroom=(inside env DARKROOM_CONFIG=/etc/darkroom/darkroom.conf darkroom)
+darkroom=(inside darkroom)
 like "it is in the list" "$("${darkroom[@]}" jobs list)" "$message.*replied"
 like "it has a receipt" "$("${darkroom[@]}" jobs show "$message")" replied
 like "the janitor would leave it" "$("${darkroom[@]}" janitor --dry-run)" \

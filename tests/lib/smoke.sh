@@ -15,7 +15,9 @@ smoke_top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # shellcheck source=scripts/stack.sh
 . "$smoke_top/scripts/stack.sh"
 
-# The real channel of whoever runs the tests is none of their business.
+# The real channel of whoever runs the tests is none of their business, nor is
+# an installed darkroom's file.
+export DARKROOM_CONFIG=
 unset LINE_CHANNEL_SECRET LINE_CHANNEL_ACCESS_TOKEN PUBLIC_URL
 stack_secret=0f1e2d3c4b5a69788796a5b4c3d2e1f0
 stack_token=simulated-access-token

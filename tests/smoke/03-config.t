@@ -13,7 +13,8 @@ conf=$stack_dir/a.conf
 
 # clean COMMAND...: darkroom with nothing else in the environment; sets `said`.
 clean() {
-    said=$(timeout 10 env -i "$BUILD/darkroom" "$@" 2>&1 </dev/null)
+    said=$(timeout 10 env -i DARKROOM_CONFIG= "$BUILD/darkroom" "$@" 2>&1 \
+        </dev/null)
     status=$?
 }
 
