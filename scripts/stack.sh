@@ -92,6 +92,12 @@ stack_family() {
         }'
 }
 
+# The workers of the pool, one pid a line: what multiwatch has started.
+stack_workers() {
+    pgrep -x darkroom --parent \
+        "$(pgrep -x multiwatch --parent "${stack_pids[pool]}")"
+}
+
 # Those of the family named that are still there.
 stack_left() {
     local each

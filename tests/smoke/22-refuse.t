@@ -47,7 +47,7 @@ fi
 limit_files() {
     local pid
 
-    for pid in $(pgrep --parent "${stack_pids[pool]}"); do
+    for pid in $(stack_workers); do
         prlimit --pid "$pid" --fsize="$1": || return 1
     done
 }

@@ -9,7 +9,7 @@ smoke_init
 smoke_must stack_nginx
 smoke_must stack_pool 1
 
-worker=$(pgrep --parent "${stack_pids[pool]}")
+worker=$(stack_workers)
 
 # ---- none is free while a request comes
 
@@ -27,7 +27,7 @@ ok "the worker stops" stack_end pool
 # ---- the limits a worker is started with
 
 limit_of() {
-    prlimit --pid "$(pgrep --parent "${stack_pids[pool]}")" --nofile --raw \
+    prlimit --pid "$(stack_workers)" --nofile --raw \
         --noheadings --output "$1"
 }
 
@@ -43,7 +43,7 @@ is "too few for what is set: 1000 pictures, 6 descriptors each" \
     "$(log_field ' event=few_descriptors ' max_transfers)" 1000
 is "fewer pictures are taken at once" \
     "$(log_field ' event=few_descriptors ' transfers)" 645
-kill -HUP "$(pgrep --parent "${stack_pids[pool]}")"
+kill -HUP "$(stack_workers)"
 ok "a reload" wait_log 10 ' event=reloaded '
 is "finds that nothing has changed" "$(log_count ' event=needs_restart ')" 0
 ok "it stops" stack_end pool

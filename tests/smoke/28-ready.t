@@ -47,7 +47,7 @@ ok "it is ready" readyz_is 200
 labs_die() {
     local worker keeper lab
 
-    worker=$(pgrep --parent "${stack_pids[pool]}" -x darkroom | head -n 1)
+    worker=$(stack_workers | head -n 1)
     keeper=$(pgrep --parent "$worker")
     for lab in $(pgrep --parent "$keeper"); do
         kill -KILL "$lab" 2>/dev/null

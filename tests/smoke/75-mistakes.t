@@ -264,7 +264,8 @@ names "workers that hang" workers "timed out|HTTP 504" \
 # ---- 10: a stale socket
 
 mapfile -t family < <(stack_family "${stack_pids[pool]}")
-kill -KILL "${stack_pids[pool]}" # first: it would replace a dead worker
+# First: it would replace a dead worker.
+kill -KILL "$(pgrep -x multiwatch --parent "${stack_pids[pool]}")"
 kill -KILL "${family[@]%/*}" 2>/dev/null
 ok "the pool is killed" stack_until 5 stack_gone "${family[@]}"
 ok "its socket is left" [ -S "$stack_dir/pool.sock" ]
