@@ -28,10 +28,11 @@
  * token is spent: what is known about the old token must not be forgotten.
  *
  * Unsend: a job of kind UNSEND takes back (channel, message_id). Its put makes
- * every READY picture of that message DONE and WITHDRAWN, a put of such a
- * picture that comes later is stored as DONE and WITHDRAWN at once, and the
- * owner of a leased one learns it by GONE from its next queue_update(). The
- * UNSEND job itself is leased and claimed like any other.
+ * every READY picture of that message DONE and WITHDRAWN, and every DEAD one,
+ * which could be tried again else; a put of such a picture that comes later is
+ * stored as DONE and WITHDRAWN at once, and the owner of a leased one learns it
+ * by GONE from its next queue_update(). The UNSEND job itself is leased and
+ * claimed like any other.
  *
  * Who sent it: with the update (or unsend) by which a job is DONE the queue
  * forgets the id of its user, its tokens and its external_url; nothing is sent

@@ -300,8 +300,9 @@ static enum status insert(struct memory_queue *mem, struct job *job)
     return STATUS_OK;
 }
 
-static enum status withdraw_ready(struct memory_queue *mem,
-                                  const struct job *unsend, int64_t now_ms)
+/* A leased one is its owner's to end. */
+static enum status withdraw_pictures(struct memory_queue *mem,
+                                     const struct job *unsend, int64_t now_ms)
 {
     enum status status = STATUS_OK;
 
@@ -310,7 +311,7 @@ static enum status withdraw_ready(struct memory_queue *mem,
         struct job after = row->job;
 
         if (!is_of_message(&row->job, unsend) || row->job.kind == JOB_UNSEND ||
-            row->job.state != JOB_READY)
+            row->job.state == JOB_LEASED || row->job.state == JOB_DONE)
             continue;
         status = remember(mem, i);
         if (status != STATUS_OK)
@@ -340,7 +341,7 @@ static enum status memory_put(struct queue *queue, struct job *job,
         queue_withdraw(job, now_ms);
     status = insert(mem, job);
     if (status == STATUS_OK && job->kind == JOB_UNSEND)
-        status = withdraw_ready(mem, job, now_ms);
+        status = withdraw_pictures(mem, job, now_ms);
     if (status == STATUS_OK && withdrawn)
         status = wake_set(mem, job, now_ms);
     return status;

@@ -200,10 +200,10 @@ const char *const queue_sql_statements[SQL__COUNT] = {
     [SQL_IS_UNSENT] =
         "SELECT 1 FROM job "
         "WHERE message_id = ?1 AND channel = ?2 AND kind = 3",
-    [SQL_FIND_READY] =
-        "SELECT id, set_id, stage FROM job "
-        "WHERE message_id = ?1 AND channel = ?2 AND kind <> 3 AND state = 0 "
-        "LIMIT 1",
+    [SQL_FIND_UNSENT] =
+        "SELECT id, set_id FROM job "
+        "WHERE message_id = ?1 AND channel = ?2 AND kind <> 3 "
+        "AND state IN (0, 3) LIMIT 1",
     [SQL_WITHDRAW] =
         "UPDATE job SET state = 2, outcome = ?2, last_status = ?3, "
         "reason = ?4, " FORGET_SENDER_IF("TRUE")

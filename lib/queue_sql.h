@@ -80,7 +80,7 @@ enum sql {
     SQL_FIND,
     SQL_RENEW,
     SQL_IS_UNSENT,
-    SQL_FIND_READY,
+    SQL_FIND_UNSENT,
     SQL_WITHDRAW,
     SQL_DUE,
     SQL_DUE_SET,

@@ -28,25 +28,25 @@ enum status sqlite_wake_set(struct sqlite_queue *q, const char *set_id,
 
 /* ---- unsend */
 
-struct ready_row {
+struct picture_row {
     int64_t id;
     char set_id[SET_ID_MAX + 1];
 };
 
-static enum status find_ready(struct sqlite_queue *q, const struct job *unsend,
-                              struct ready_row *found)
+static enum status find_unsent(struct sqlite_queue *q, const struct job *unsend,
+                               struct picture_row *found)
 {
-    struct queue_row row = queue_db_row(q->db, SQL_FIND_READY);
+    struct queue_row row = queue_db_row(q->db, SQL_FIND_UNSENT);
     enum status status;
 
-    queue_db_text(q->db, SQL_FIND_READY, 1, unsend->message_id);
-    queue_db_text(q->db, SQL_FIND_READY, 2, unsend->channel);
-    status = queue_db_step(q->db, SQL_FIND_READY);
+    queue_db_text(q->db, SQL_FIND_UNSENT, 1, unsend->message_id);
+    queue_db_text(q->db, SQL_FIND_UNSENT, 2, unsend->channel);
+    status = queue_db_step(q->db, SQL_FIND_UNSENT);
     if (status != STATUS_AGAIN)
         return status == STATUS_OK ? STATUS_NOT_FOUND : status;
     found->id = queue_row_int(&row, 0, INT64_MIN, INT64_MAX);
     queue_row_text(&row, 1, found->set_id, sizeof(found->set_id));
-    queue_db_reset(q->db, SQL_FIND_READY);
+    queue_db_reset(q->db, SQL_FIND_UNSENT);
     return STATUS_OK;
 }
 
@@ -63,10 +63,10 @@ static enum status withdraw_one(struct sqlite_queue *q, int64_t id)
 enum status sqlite_withdraw(struct sqlite_queue *q, const struct job *unsend,
                             int64_t now_ms)
 {
-    struct ready_row found;
+    struct picture_row found;
     enum status status;
 
-    while ((status = find_ready(q, unsend, &found)) == STATUS_OK) {
+    while ((status = find_unsent(q, unsend, &found)) == STATUS_OK) {
         status = withdraw_one(q, found.id);
         if (status == STATUS_OK)
             status = sqlite_wake_set(q, found.set_id, unsend->channel, now_ms);

@@ -55,6 +55,26 @@ static void unsend_withdraws_a_ready_picture(void **state)
     assert_int_equal(jobs[1].kind, JOB_UNSEND);
 }
 
+/* Or a retry, when the mark is purged before it, would push what was taken
+ * back. */
+static void unsend_withdraws_a_dead_picture(void **state)
+{
+    struct queue *queue = case_queue(state);
+    struct job picture = put_of_kind(queue, JOB_IMAGE, "a", "1", LEASE);
+
+    picture.state = JOB_DEAD;
+    picture.outcome = JOB_OUTCOME_DEAD;
+    assert_true(str_copy(picture.push_key, sizeof(picture.push_key), "key"));
+    assert_int_equal(case_update(queue, &picture), STATUS_OK);
+    assert_string_not_equal(case_get(queue, picture.id).reply_token, "");
+    (void)put_of_kind(queue, JOB_UNSEND, "b", "1", LEASE);
+    assert_withdrawn(queue, picture.id);
+    assert_string_equal(case_get(queue, picture.id).reply_token, "");
+    case_begin(queue);
+    assert_int_equal(queue_requeue(queue, picture.id, NOW), STATUS_NOT_FOUND);
+    case_commit(queue);
+}
+
 static void unsend_is_of_one_channel(void **state)
 {
     struct queue *queue = case_queue(state);
@@ -773,6 +793,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE_OVER_ALL(unsend_withdraws_a_ready_picture),
+        CASE_OVER_ALL(unsend_withdraws_a_dead_picture),
         CASE_OVER_ALL(unsend_is_of_one_channel),
         CASE_OVER_ALL(a_picture_after_its_unsend_is_not_leased),
         CASE_OVER_ALL(the_owner_of_a_picture_learns_of_its_unsend),
