@@ -174,13 +174,16 @@ static enum status set_up(struct queue_db *q, const char *path)
     if (code != SQLITE_OK)
         return fail(q, code, "open");
     (void)sqlite3_busy_timeout(q->db, QUEUE_BUSY_TIMEOUT_MS);
-    status = migrate(q);
+    /* Before the migrations: one of them forgets, too. */
+    status = exec(q, "PRAGMA secure_delete = ON");
+    if (status == STATUS_OK)
+        status = migrate(q);
     if (status != STATUS_OK)
         return status;
     (void)snprintf(pragmas, sizeof(pragmas),
                    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                    "PRAGMA journal_size_limit = %d; PRAGMA trusted_schema = 0;"
-                   "PRAGMA secure_delete = ON; PRAGMA cache_size = -8000",
+                   "PRAGMA cache_size = -8000",
                    QUEUE_WAL_KEEP_BYTES);
     status = exec(q, pragmas);
     return status == STATUS_OK ? prepare(q) : status;
