@@ -258,10 +258,10 @@ void json_array_end(struct json_out *out)
         note(out, yajl_gen_array_close(out->gen));
 }
 
-static yajl_gen_status put_str(const struct json_out *out, const char *value)
+static void put_str(struct json_out *out, const char *value)
 {
-    return yajl_gen_string(out->gen, (const unsigned char *)value,
-                           strlen(value));
+    note(out, yajl_gen_string(out->gen, (const unsigned char *)value,
+                              strlen(value)));
 }
 
 /* Of others' words, cut somewhere: one broken character must not be the end of
@@ -275,21 +275,18 @@ static void put_cleaned(struct json_out *out, const char *value)
         return;
     }
     utf8_clean(copy);
-    note(out, put_str(out, copy));
+    put_str(out, copy);
     free(copy);
 }
 
 void json_str(struct json_out *out, const char *value)
 {
-    yajl_gen_status result;
-
     if (out->status != STATUS_OK)
         return;
-    result = put_str(out, value);
-    if (result == yajl_gen_invalid_string)
-        put_cleaned(out, value);
+    if (utf8_is_valid(value)) /* yajl lets surrogates and overlong ones pass */
+        put_str(out, value);
     else
-        note(out, result);
+        put_cleaned(out, value);
 }
 
 void json_key(struct json_out *out, const char *key)

@@ -20,6 +20,15 @@ size_t utf8_len(const char *s)
     return len;
 }
 
+bool utf8_is_valid(const char *text)
+{
+    size_t len = 1;
+
+    for (; *text != '\0' && len > 0; text += len)
+        len = utf8_len(text);
+    return len > 0;
+}
+
 bool utf8_is_control(const char *s, size_t len)
 {
     const unsigned char *u = (const unsigned char *)s;

@@ -13,6 +13,9 @@
  * none, or the text ends within it. */
 size_t utf8_len(const char *s);
 
+/* Whether the whole text is characters. */
+bool utf8_is_valid(const char *text);
+
 /* Whether the character of `len` bytes at `s` moves a terminal's cursor, or
  * worse: C0, DEL, C1 (ECMA-48, 5.2 and 5.3). */
 bool utf8_is_control(const char *s, size_t len);

@@ -274,9 +274,12 @@ static void test_what_is_no_utf8_is_written_clean(void **state)
     json_array(&out);
     json_str(&out, "\xff\n\xe5\x86\x99\xe7\x9c");
     json_str(&out, "whole\n");
+    json_str(&out, "\xed\xa0\x80"); /* a surrogate */
+    json_str(&out, "\xc1\xbf");     /* overlong */
     json_array_end(&out);
     assert_int_equal(json_out_finish(&out), STATUS_OK);
-    assert_string_equal(buf_str(&buf), "[\"? \xe5\x86\x99??\",\"whole\\n\"]");
+    assert_string_equal(buf_str(&buf),
+                        "[\"? \xe5\x86\x99??\",\"whole\\n\",\"???\",\"??\"]");
     buf_release(&buf);
 }
 

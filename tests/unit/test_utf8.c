@@ -40,6 +40,15 @@ static void test_lengths(void **state)
         assert_int_equal(utf8_len(cases[i].text), cases[i].len);
 }
 
+static void test_whole_texts(void **state)
+{
+    (void)state;
+    assert_true(utf8_is_valid(""));
+    assert_true(utf8_is_valid("a\n\xe5\x86\x99"));
+    assert_false(utf8_is_valid("\xffz"));
+    assert_false(utf8_is_valid("a\xe5\x86"));
+}
+
 static void test_clean(void **state)
 {
     static const char *const cases[][2] = {
@@ -69,6 +78,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_whole_texts),
         cmocka_unit_test(test_clean),
     };
 
