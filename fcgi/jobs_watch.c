@@ -13,8 +13,7 @@
 #include <time.h>
 
 #define PAGE 64
-#define LATEST_MAX                                                             \
-    256 /* finished ones that are followed: they may be retried */
+#define LATEST_MAX 256 /* finished ones: they may be retried */
 #define LOOK_EVERY_MS 300
 
 struct seen {
@@ -31,6 +30,7 @@ struct watch {
     void *arg;
     struct seen *seen;
     size_t count, capacity;
+    int64_t highest_id; /* that was ever found: the list may be purged empty */
     struct job jobs[PAGE];
 };
 
@@ -71,6 +71,8 @@ static void put_in_order(struct watch *watch)
             watch->seen[kept++] = watch->seen[i];
     }
     watch->count = kept;
+    if (kept > 0)
+        watch->highest_id = watch->seen[kept - 1].id;
 }
 
 /* Those above `above_id` in `state` (-1: any), at most `max`. */
@@ -166,12 +168,10 @@ static enum status begin(struct watch *watch)
 static enum status go_on(struct watch *watch)
 {
     struct timespec pause = {.tv_nsec = LOOK_EVERY_MS * 1000000L};
-    int64_t highest_id =
-        watch->count > 0 ? watch->seen[watch->count - 1].id : 0;
     enum status status;
 
     (void)nanosleep(&pause, NULL);
-    status = collect(watch, -1, highest_id, SIZE_MAX);
+    status = collect(watch, -1, watch->highest_id, SIZE_MAX);
     put_in_order(watch);
     return status == STATUS_OK ? look(watch, false) : status;
 }

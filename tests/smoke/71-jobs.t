@@ -119,29 +119,45 @@ ok "who watches sees the end of the first" \
 ok "and that of the second" stack_until 10 watched "$bad" pushed
 ok "and that of the dropped one" stack_until 10 watched "$stuck" dead
 
-# Many at once, more than a look at the latest would find.
+# burst COUNT NAME: copies of the first, all at once.
 burst() {
-    python3 - "$stack_dir/state/queue.db" "$good" <<'END'
+    python3 - "$stack_dir/state/queue.db" "$good" "$@" <<'END'
 import sqlite3, sys
-db = sqlite3.connect(sys.argv[1], timeout=20)
+path, message, count, event = sys.argv[1:]
+db = sqlite3.connect(path, timeout=20)
 names = [c[1] for c in db.execute("PRAGMA table_info(job)") if c[1] != "id"]
-picked = ["'burst-' || n" if name == "event_id" else name for name in names]
+picked = [f"'{event}-' || n" if name == "event_id" else name for name in names]
 with db:
     db.execute(f"""WITH RECURSIVE count(n) AS
-        (SELECT 1 UNION ALL SELECT n + 1 FROM count WHERE n < 700)
+        (SELECT 1 UNION ALL SELECT n + 1 FROM count WHERE n < ?)
         INSERT INTO job ({", ".join(names)}) SELECT {", ".join(picked)}
-        FROM job, count WHERE message_id = ?""", [sys.argv[2]])
+        FROM job, count WHERE message_id = ? LIMIT ?""",
+        [int(count), message, int(count)])
 END
 }
 before=$(wc -l <"$stack_dir/watched")
-ok "700 jobs come at once" burst
-watched_all() {
-    [ "$(wc -l <"$stack_dir/watched")" -ge $((before + 700)) ]
+watched_more() {
+    [ "$(wc -l <"$stack_dir/watched")" -ge $((before + $1)) ]
 }
-ok "who watches sees them all" stack_until 10 watched_all
+# More than a look at the latest would find.
+ok "700 jobs come at once" burst 700 burst
+ok "who watches sees them all" stack_until 10 watched_more 700
 is "each once, oldest first" "$(tail -n +$((before + 1)) \
     "$stack_dir/watched" | jq -s '[.[].id] | length, (. == unique)' |
     tr '\n' ' ')" "700 true "
+forget_latest() {
+    python3 - "$stack_dir/state/queue.db" <<'END'
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], timeout=20)
+with db:
+    db.execute("DELETE FROM job WHERE id > (SELECT max(id) - 400 FROM job)")
+END
+}
+ok "all that it follows is purged" forget_latest
+sleep 1 # a look that finds none of it
+ok "another one comes" burst 1 last
+ok "which is seen" stack_until 10 watched_more 701
+is "and nothing again" "$(wc -l <"$stack_dir/watched")" $((before + 701))
 kill "$watcher"
 wait "$watcher" 2>/dev/null
 
