@@ -44,10 +44,12 @@ void check_fail(struct check *check, const char *name,
                 const struct config_channel *channel, const char *advice,
                 const char *format, ...);
 
-/* What a request may take; 0: there is no time left, which is told by this. */
+/* What a request may take; 0: there is no time left. */
+int64_t check_time_ms(const struct check *check);
+
+/* Tells that there was no time left for it. */
 void check_skip_late(struct check *check, const char *name,
                      const struct config_channel *channel);
-int64_t check_time_ms(const struct check *check);
 
 /* ---- the parts */
 
