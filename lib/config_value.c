@@ -530,13 +530,17 @@ void config_value_print(const struct config_setting *setting, const void *base,
 void config_value_expects(const struct config_setting *setting, char *out,
                           size_t size)
 {
+    char min[16], max[16];
+
     switch (setting->kind) {
     case CONFIG_NUMBER:
         (void)snprintf(out, size, "%lld to %lld", (long long)setting->min,
                        (long long)setting->max);
         return;
     case CONFIG_AGE:
-        (void)str_copy(out, size, "12h, 30d, forever");
+        print_age(setting->min, min, sizeof(min));
+        print_age(setting->max, max, sizeof(max));
+        (void)snprintf(out, size, "%s to %s, forever", min, max);
         return;
     case CONFIG_SWITCH:
         (void)str_copy(out, size, "on, off");

@@ -100,6 +100,9 @@ is "so is a wrong option" $status 64
 clean check --list-settings --json
 keys=$(jq -r '.settings[] | .section + " " + .key' <<<"$said")
 ok "there are settings" [ "$(wc -l <<<"$keys")" -gt 30 ]
+is "an age is said with its bounds" "$(jq -r \
+    '.settings[] | select(.key == "keep_done").values' <<<"$said")" \
+    "1d to 3650d, forever"
 is "none twice" "$(sort <<<"$keys" | uniq -d)" ""
 clean check --list-settings
 is "the example has them all" "$said" "$(<$example)"
