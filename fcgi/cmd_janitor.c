@@ -14,7 +14,7 @@ static const char usage[] =
     "\n"
     "Removes published pictures older than [store] retention, unfinished "
     "files\n"
-    "of workers that died, and records of jobs that ended longer ago than\n"
+    "of workers that died, and receipts of jobs that ended longer ago than\n"
     "[queue] keep_done and keep_dead. The workers do the same by themselves;\n"
     "run this to do it now, or to see what would be removed.\n"
     "\n"

@@ -101,7 +101,7 @@ static const struct config_setting worker_settings[] = {
      .fallback = KEEP_DONE_DEFAULT,
      .min = KEEP_MIN_MS,
      .max = KEEP_MAX_MS,
-     .help = "age at which the records of pictures that have ended (darkroom "
+     .help = "age at which the receipts of pictures that have ended (darkroom "
              "jobs) are removed"},
     {.section = "queue",
      .key = "keep_dead",
