@@ -22,6 +22,7 @@ const POLL_MAX_MS = 30000;
 const ANSWER_MAX_MS = 8000;
 const CHART_HEIGHT_PX = 160;
 const MINUTE_MS = 60000;
+const MINUTES_MAX = 60;
 const NBSP = '\u00a0'; /* between a number and its unit */
 
 const el = (id) => document.getElementById(id);
@@ -41,12 +42,16 @@ const dayOfYear = new Intl.DateTimeFormat('en', {
 
 const isNumber = (value) => Number.isFinite(value);
 const number = (value) => (isNumber(value) ? value : 0);
-/* What Date can hold (ECMAScript, 21.4.1.1). */
-const isTime = (value) => isNumber(value) && Math.abs(value) <= 8.64e15;
+/* From 1970 to 9999: Date holds it, and an hour more or less of it. */
+const isTime = (value) => isNumber(value) && value >= 0
+  && value < 253402300800000;
 const words = (value) => (typeof value === 'string' ? value : '');
 const list = (value) => (Array.isArray(value) ? value : []);
 const object = (value) =>
   (value !== null && typeof value === 'object' ? value : {});
+/* What an object of ours has by a name from outside. */
+const entry = (of, name) =>
+  (Object.hasOwn(of, words(name)) ? of[words(name)] : undefined);
 const count = (value) => grouped.format(number(value));
 const plural = (n, one, many) => `${count(n)} ${n === 1 ? one : many}`;
 
@@ -535,12 +540,13 @@ function showHour(data) {
   const {p50_us: p50, p99_us: p99} = object(data.minutes_time_to_reply);
   const hasTimes = [p50, p99].every(Array.isArray);
   const hour = object(data.hour_time_to_reply);
-  const counts = list(data.minutes).map(number);
+  const latest = (row) => list(row).slice(-MINUTES_MAX);
+  const counts = latest(data.minutes).map(number);
   const nowMs = isTime(data.now_ms) ? data.now_ms : Date.now();
   const last = Math.floor(nowMs / MINUTE_MS) * 60;
   const minutes = counts.map((_, i) => last - 60 * (counts.length - 1 - i));
   const times = hasTimes
-    ? [timesOf(p50, minutes), timesOf(p99, minutes)] : [];
+    ? [p50, p99].map((row) => timesOf(latest(row), minutes)) : [];
 
   ifChanged('hour', [minutes, counts, times, hour], () => {
     showChart(charts.pictures, pictureWords(counts), minutes, counts);
@@ -563,9 +569,10 @@ const IN_HAND = {
 };
 
 function verdict(job) {
-  const stage = IN_HAND[job.stage];
+  const stage = entry(IN_HAND, job.stage);
+  const outcome = entry(OUTCOMES, job.outcome);
 
-  if (Object.hasOwn(OUTCOMES, words(job.outcome))) return OUTCOMES[job.outcome];
+  if (outcome) return outcome;
   if (job.state === 'leased' && stage) return {title: stage, tone: 'busy'};
   return {title: number(job.attempts) > 0 ? 'Waiting to retry' : 'Waiting',
     tone: 'busy'};
@@ -587,12 +594,13 @@ function time(ms) {
 function receipt(job) {
   const took = job.ended_ms - job.received_ms;
   const reason = words(job.text) || words(job.reason);
+  const kind = entry(KINDS, job.kind);
 
   return [
     isNumber(took) && took >= 0 && ['Took', duration(took * 1000)],
     isTime(job.received_ms) && ['Came', time(job.received_ms)],
     ['Channel', words(job.channel)],
-    KINDS[job.kind] && ['Kind', KINDS[job.kind]],
+    kind && ['Kind', kind],
     number(job.attempts) > 1 && ['Tries', count(job.attempts)],
     reason && ['Why', reason],
     ['Id', make('code', {}, words(job.message_id))],

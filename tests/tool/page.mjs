@@ -502,6 +502,11 @@ async function testStates() {
     ['wrong times', json({minutes: [1, 2, 3], minutes_time_to_reply: {
       p50_us: [5, -1, 1e300, 7], p99_us: ['x', {}]}}),
     /^Connected/, /Connected/],
+    ['a clock of no year, minutes without end', json({now_ms: -8.64e15,
+      minutes: Array(300000).fill(1)}), /^Connected/, /Connected/],
+    ['names that are none', json({jobs: [{id: 1, state: 'leased',
+      stage: {toString: 1}, kind: {toString: 1}, outcome: {toString: 1}}]}),
+    /^Connected/, /Connected/],
     ['no JSON', (route) => route.fulfill({body: '<html>'}),
       /^No connection/, /no JSON/],
     ['no worker', (route) => route.fulfill({status: 502}),
