@@ -213,12 +213,11 @@ enum status queue_extend(struct queue *queue, const int64_t *ids, size_t count,
  * have renewed them. `extra` may be NULL.
  *
  * Nothing is changed by: LEASE_LOST, this owner does not hold it; GONE, the
- * sender took the message back and the job is neither DONE nor DEAD by this
- * update (the lease is still held), or the lease is lost and the job is not
- * DONE: what this owner has published meanwhile is its own to remove;
- * OVER_BUDGET, the first update that gives the job its push_key in stage PUSH
- * would be one push too many for its channel in the month of now_ms (UTC). Jobs
- * of a set with one push_key are one push.
+ * sender took the message back and the job is not DONE by this update (the
+ * lease is still held, or is lost: what this owner has published meanwhile is
+ * its own to remove); OVER_BUDGET, the first update that gives the job its
+ * push_key in stage PUSH would be one push too many for its channel in the
+ * month of now_ms (UTC). Jobs of a set with one push_key are one push.
  */
 enum status queue_update(struct queue *queue, struct job *job,
                          const struct queue_extra *extra,

@@ -561,7 +561,7 @@ static enum status memory_update(struct queue *queue, struct job *job,
                        is_unsent(mem, job)
                    ? STATUS_GONE
                    : STATUS_LEASE_LOST;
-    if (!is_over(job) && row->job.kind != JOB_UNSEND &&
+    if (job->state != JOB_DONE && row->job.kind != JOB_UNSEND &&
         is_unsent(mem, &row->job))
         return STATUS_GONE;
     if (push_is_new(mem, &row->job, job)) {

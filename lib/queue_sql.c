@@ -240,7 +240,7 @@ const char *const queue_sql_statements[SQL__COUNT] = {
         "THEN coalesce(?31, messages) END, "
         "owner = CASE WHEN ?16 = 1 THEN owner END "
         "WHERE " IS_HELD
-        " AND (?16 >= 2 OR kind = 3 OR NOT EXISTS ("
+        " AND (?16 = 2 OR kind = 3 OR NOT EXISTS ("
         "SELECT 1 FROM job AS mark WHERE mark.message_id = job.message_id "
         "AND mark.channel = job.channel AND mark.kind = 3))",
     [SQL_TOKEN] = "SELECT reply_token, received_ms FROM job WHERE id = ?1",

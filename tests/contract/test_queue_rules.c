@@ -115,6 +115,8 @@ static void the_owner_of_a_picture_learns_of_its_unsend(void **state)
     assert_int_equal(case_update(queue, &picture), STATUS_GONE);
     picture.state = JOB_READY;
     assert_int_equal(case_update(queue, &picture), STATUS_GONE);
+    picture.state = JOB_DEAD;
+    assert_int_equal(case_update(queue, &picture), STATUS_GONE);
     after = case_get(queue, picture.id);
     case_assert_equal(&after, &before);
     picture.state = JOB_DONE;
