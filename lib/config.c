@@ -117,6 +117,15 @@ static const char *why_unread(enum status status)
     return status == STATUS_IO ? strerror(errno) : status_text(status);
 }
 
+/* A secret that was put where its file's name belongs must not be told. LINE's
+ * tokens may have slashes, and end in '='. */
+static bool looks_like_path(const char *text)
+{
+    return (starts_with(text, "/") || starts_with(text, "./") ||
+            starts_with(text, "../")) &&
+           strchr(text, '=') == NULL;
+}
+
 /* The content of a secret's file: its first line. */
 static bool read_secret(struct loader *loader, const char *label,
                         const char *path, char *out, size_t size)
@@ -124,11 +133,16 @@ static bool read_secret(struct loader *loader, const char *label,
     size_t len = 0;
     enum status status = atomicfile_read(path, out, size - 1, &len);
 
-    if (status != STATUS_OK) {
+    if (status != STATUS_OK && looks_like_path(path))
         complain(loader, "%s: cannot read '%.200s': %s", label, path,
                  why_unread(status));
+    else if (status != STATUS_OK)
+        complain(loader,
+                 "%s: is not the path of a file (%s); the secret itself is "
+                 "given without _file",
+                 label, why_unread(status));
+    if (status != STATUS_OK)
         return false;
-    }
     out[len] = '\0';
     out[strcspn(out, "\r\n")] = '\0';
     if (*out == '\0')

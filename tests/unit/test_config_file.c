@@ -310,6 +310,29 @@ static void test_secrets_are_not_told(void **state)
         strstr(buf_str(&bench.errors), ":5: access_token: is not an"));
 }
 
+/* LINE's tokens are base64: they may have slashes, also as their first byte. */
+static void test_secrets_in_the_place_of_a_path_are_not_told(void **state)
+{
+    static char variable[] = "LINE_CHANNEL_SECRET_FILE=hush5ec2e7";
+    char *const environment[] = {variable, NULL};
+
+    (void)state;
+    assert_errors(LEAST
+                  "[channel a]\n"
+                  "secret_file = hush5ec2e7\n"
+                  "access_token_file = /hush/hush+w1cDnyilFU=\n",
+                  nothing,
+                  ":7: secret_file: is not the path of a file (not found); the "
+                  "secret itself is given without _file\n"
+                  ":8: access_token_file: is not the path of a file (not "
+                  "found); the secret itself is given without _file\n");
+    assert_errors("[server]\npublic_url = https://a.example\n", environment,
+                  "LINE_CHANNEL_SECRET_FILE: is not the path of a file (not "
+                  "found); the secret itself is given without _file\n"
+                  "channel default: no access_token, and no channel_id to "
+                  "issue one with (LINE's console, Messaging API)\n");
+}
+
 /* A line is used whole or not at all. */
 static void test_long_lines(void **state)
 {
@@ -406,6 +429,7 @@ int main(void)
         cmocka_unit_test(test_secrets_in_files),
         cmocka_unit_test(test_everything_wrong_is_told_with_its_line),
         cmocka_unit_test(test_secrets_are_not_told),
+        cmocka_unit_test(test_secrets_in_the_place_of_a_path_are_not_told),
         cmocka_unit_test(test_long_lines),
         cmocka_unit_test(test_no_such_file),
         cmocka_unit_test(test_too_many_lines),
