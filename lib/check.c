@@ -72,7 +72,7 @@ void check_skip_late(struct check *check, const char *name,
                      const struct config_channel *channel)
 {
     check_skip(check, name, channel,
-               "not asked: this check has taken its %d s; mend what failed "
+               "no time left: this check has taken its %d s; mend what failed "
                "above, or what is slow, and check again",
                CHECK_MAX_MS / 1000);
 }
