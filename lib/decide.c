@@ -19,6 +19,8 @@
  */
 #include "decide.h"
 
+#include "utf8.h"
+
 /* ---- words */
 
 static struct decision decision_of(const struct job *job, enum decide_act act)
@@ -38,8 +40,9 @@ static void say(struct decision *decision, enum status status,
                 const char *detail)
 {
     decision->status = status;
-    (void)snprintf(decision->reason, sizeof(decision->reason), "%.60s%s%.90s",
-                   status_text(status), *detail != '\0' ? ": " : "", detail);
+    (void)snprintf(decision->reason, sizeof(decision->reason), "%.60s%s%.*s",
+                   status_text(status), *detail != '\0' ? ": " : "",
+                   utf8_fit(detail, 90), detail);
 }
 
 /* What came of telling a failure is said behind the failure itself. */
@@ -50,8 +53,9 @@ static void say_more(struct decision *decision, const char *words,
 
     (void)str_copy(before, sizeof(before), decision->reason);
     (void)snprintf(decision->reason, sizeof(decision->reason),
-                   "%.80s%s%.30s%.40s", before, *before != '\0' ? "; " : "",
-                   words, detail);
+                   "%.*s%s%.30s%.*s", utf8_fit(before, 80), before,
+                   *before != '\0' ? "; " : "", words, utf8_fit(detail, 40),
+                   detail);
 }
 
 static struct decision end(const struct job *job, enum job_outcome outcome)

@@ -90,9 +90,11 @@ static void say_http_status(struct line_outcome *outcome,
         outcome->detail[0] = '\0';
     else
         (void)snprintf(outcome->detail, sizeof(outcome->detail),
-                       "HTTP %d%s%.40s%s%.36s", outcome->http_status,
-                       words->message[0] != '\0' ? ": " : "", words->message,
-                       words->property[0] != '\0' ? ", " : "", words->property);
+                       "HTTP %d%s%.*s%s%.*s", outcome->http_status,
+                       words->message[0] != '\0' ? ": " : "",
+                       utf8_fit(words->message, 40), words->message,
+                       words->property[0] != '\0' ? ", " : "",
+                       utf8_fit(words->property, 36), words->property);
     utf8_clean(outcome->detail);
 }
 

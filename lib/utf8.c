@@ -37,6 +37,21 @@ bool utf8_is_control(const char *s, size_t len)
            (len == 2 && u[0] == 0xc2 && u[1] < 0xa0);
 }
 
+int utf8_fit(const char *text, int max)
+{
+    int fit = 0;
+
+    while (text[fit] != '\0') {
+        int len = (int)utf8_len(text + fit);
+
+        len += len == 0;
+        if (fit + len > max)
+            break;
+        fit += len;
+    }
+    return fit;
+}
+
 void utf8_clean(char *text)
 {
     char *to = text;

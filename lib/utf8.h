@@ -20,6 +20,10 @@ bool utf8_is_valid(const char *text);
  * worse: C0, DEL, C1 (ECMA-48, 5.2 and 5.3). */
 bool utf8_is_control(const char *s, size_t len);
 
+/* How many bytes of `text` may be kept of `max`, so that it is not cut within a
+ * character: the precision of "%.*s". */
+int utf8_fit(const char *text, int max);
+
 /* In place: a control character becomes a space, a byte that belongs to no
  * character '?'. So nothing that others chose speaks to a terminal. */
 void utf8_clean(char *text);

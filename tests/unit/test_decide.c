@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "decide.h"
+#include "utf8.h"
 
 #define TABLE "tests/data/decisions.tsv"
 #define NOW_MS 1790000000000
@@ -437,6 +438,36 @@ static void test_pushes_come_at_growing_distances(void **state)
 
 /* ---- image sets, the animation */
 
+/* Of words in another script, which a byte's cut would break. */
+static void test_reasons_end_with_a_whole_character(void **state)
+{
+    const struct config_channel channel = {0};
+    struct job job = a_job();
+    struct decide_attempt attempt = {
+        .status = STATUS_REFUSED, .now_ms = NOW_MS + 1000, .detail = ""};
+    char detail[200];
+
+    (void)state;
+    for (size_t shift = 0; shift < 3; shift++) {
+        memset(detail, 'x', shift);
+        for (size_t i = shift; i + 3 < sizeof(detail); i += 3)
+            (void)str_copy(detail + i, sizeof(detail) - i, "\xe5\x86\x99");
+        attempt.detail = detail;
+        for (int stage = JOB_STAGE_FETCH; stage <= JOB_STAGE_FAILURE; stage++) {
+            struct decision decision;
+            char clean[JOB_REASON_MAX + 1];
+
+            job.stage = (enum job_stage)stage;
+            (void)str_copy_n(job.reason, sizeof(job.reason), detail,
+                             shift + 117);
+            decision = decide_tried(&job, &channel, &attempt);
+            assert_true(str_copy(clean, sizeof(clean), decision.reason));
+            utf8_clean(clean);
+            assert_string_equal(clean, decision.reason);
+        }
+    }
+}
+
 static void test_parking(void **state)
 {
     struct config_channel channel = {.set_wait_ms = 10000};
@@ -498,6 +529,7 @@ int main(void)
         cmocka_unit_test(test_late_moment),
         cmocka_unit_test(test_retry_does_not_pass_the_moment),
         cmocka_unit_test(test_pushes_come_at_growing_distances),
+        cmocka_unit_test(test_reasons_end_with_a_whole_character),
         cmocka_unit_test(test_parking),
         cmocka_unit_test(test_loading),
     };

@@ -220,6 +220,10 @@ static void test_words(void **state)
     (void)snprintf(longest, sizeof(longest), "{\"message\":\"%0200d\"}", 0);
     line_judge_reply(&result, longest, strlen(longest), &outcome);
     assert_int_equal(strlen(outcome.detail), strlen("HTTP 400: ") + 40);
+    (void)snprintf(longest, sizeof(longest), "{\"message\":\"%039d\u5199\"}",
+                   0);
+    line_judge_reply(&result, longest, strlen(longest), &outcome);
+    assert_int_equal(strlen(outcome.detail), strlen("HTTP 400: ") + 39);
     line_judge_reply(&result, "<html>", 6, &outcome);
     assert_string_equal(outcome.detail, "HTTP 400");
 }

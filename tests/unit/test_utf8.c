@@ -74,12 +74,35 @@ static void test_clean(void **state)
     }
 }
 
+static void test_fit(void **state)
+{
+    static const struct {
+        const char *text;
+        int max, fit;
+    } cases[] = {
+        {"", 5, 0},
+        {"abc", 0, 0},
+        {"abc", 2, 2},
+        {"abc", 5, 3},
+        {"a\xe5\x86\x99\xe7\x9c\x9f", 3, 1},
+        {"a\xe5\x86\x99\xe7\x9c\x9f", 4, 4},
+        {"a\xe5\x86\x99\xe7\x9c\x9f", 6, 4},
+        {"\xf0\x9f\x93\xb7", 3, 0},
+        {"\xff\xff\xff", 2, 2}, /* belongs to no character */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
+        assert_int_equal(utf8_fit(cases[i].text, cases[i].max), cases[i].fit);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_whole_texts),
         cmocka_unit_test(test_clean),
+        cmocka_unit_test(test_fit),
     };
 
     return cmocka_run_group_tests_name("utf8", tests, NULL, NULL);
