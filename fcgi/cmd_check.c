@@ -92,7 +92,7 @@ static int print(const struct buf *text, enum status status)
         (void)fputs(buf_str(text), stdout); /* main() sees whether it could */
         return EXIT_OK;
     }
-    (void)fprintf(stderr, "darkroom check: %s\n", status_text(status));
+    operate_complain("check", "%s", status_text(status));
     return EXIT_IO;
 }
 

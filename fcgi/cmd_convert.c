@@ -257,7 +257,7 @@ static int plan_picture(struct convert_command *command, const char *input,
         names[1] = into_directory ? name_in(command->preview, input)
                                   : strdup(command->preview);
     if (names[0] == NULL || (command->preview != NULL && names[1] == NULL)) {
-        (void)fputs("darkroom convert: out of memory\n", stderr);
+        operate_complain(COMMAND, "out of memory");
         return EXIT_IO;
     }
     picture->original = names[0];
@@ -385,8 +385,8 @@ static int run(struct convert_command *command)
     }
     if (status == STATUS_OK)
         return command->worst;
-    (void)fprintf(stderr, "darkroom convert: no decoder: %s (%s)\n",
-                  status_text(status), status_name(status));
+    operate_complain(COMMAND, "no decoder: %s (%s)", status_text(status),
+                     status_name(status));
     return EXIT_IO;
 }
 

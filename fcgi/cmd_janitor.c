@@ -61,7 +61,7 @@ static enum status forget_jobs(struct queue *queue, const struct config *config,
 
 static int fail(const char *what, const char *why)
 {
-    (void)fprintf(stderr, "darkroom janitor: %s: %s\n", what, why);
+    operate_complain("janitor", "%s: %s", what, why);
     return EXIT_IO;
 }
 

@@ -39,6 +39,7 @@ static const char usage[] =
 #define PAGE 64
 #define LIST_DEFAULT 20
 #define LIST_MAX 10000000
+#define WORDS_BYTES 256
 
 struct jobs_command {
     const char *path, *reason;
@@ -182,7 +183,7 @@ static int parse_options(struct jobs_command *command, int argc, char **argv)
 
 static int fail(enum status status)
 {
-    (void)fprintf(stderr, "darkroom jobs: %s\n", status_text(status));
+    operate_complain("jobs", "%s", status_text(status));
     return EXIT_IO;
 }
 
@@ -245,8 +246,7 @@ static int for_id(struct jobs_command *command, const char *id, each_fn *fn,
         status = STATUS_NOT_FOUND;
     }
     if (status == STATUS_NOT_FOUND) {
-        (void)fprintf(stderr, "darkroom jobs: %s: no such job (any more)\n",
-                      id);
+        operate_complain("jobs", "%s: no such job (any more)", id);
         return EXIT_FAILED;
     }
     if (status != STATUS_OK)
@@ -298,15 +298,14 @@ static int show(struct jobs_command *command, char **ids, int count)
 PRINTF_LIKE(2, 3)
 static int refuse(const struct job *job, const char *format, ...)
 {
+    char words[WORDS_BYTES];
     va_list args;
 
-    (void)fprintf(stderr,
-                  "darkroom jobs: job %lld, message %s: ", (long long)job->id,
-                  job->message_id);
     va_start(args, format);
-    (void)vfprintf(stderr, format, args);
+    (void)vsnprintf(words, sizeof(words), format, args);
     va_end(args);
-    (void)fputs("\n", stderr);
+    operate_complain("jobs", "job %lld, message %s: %s", (long long)job->id,
+                     job->message_id, words);
     return EXIT_FAILED;
 }
 

@@ -39,8 +39,7 @@ struct purge_command {
 
 static int fail(const char *what, enum status status)
 {
-    (void)fprintf(stderr, "darkroom purge: %s: %s\n", what,
-                  status_text(status));
+    operate_complain("purge", "%s: %s", what, status_text(status));
     return EXIT_IO;
 }
 

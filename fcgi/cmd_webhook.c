@@ -8,6 +8,7 @@
 #include "json.h"
 #include "line_once.h"
 #include "operate.h"
+#include "utf8.h"
 
 static const char usage[] =
     "usage: darkroom webhook show [--channel NAME] [--json]\n"
@@ -84,9 +85,9 @@ static int fail(const struct webhook_command *command)
 {
     const struct line_outcome *outcome = &command->once.outcome;
 
-    (void)fprintf(stderr, "darkroom webhook: channel %s: %s%s%s\n",
-                  command->channel->name, status_text(outcome->status),
-                  outcome->detail[0] != '\0' ? ": " : "", outcome->detail);
+    operate_complain("webhook", "channel %s: %s%s%s", command->channel->name,
+                     status_text(outcome->status),
+                     outcome->detail[0] != '\0' ? ": " : "", outcome->detail);
     return status_is_retry(outcome->status) ? EXIT_IO : EXIT_FAILED;
 }
 
@@ -137,18 +138,18 @@ static int show(struct webhook_command *command, struct line_query *query)
 static int set(struct webhook_command *command, struct line_query *query)
 {
     char url[CONFIG_VALUE_MAX + CHANNEL_NAME_MAX + 16];
+    const char *wanted = command->url != NULL ? command->url : url;
     enum status status;
 
-    if (command->url != NULL)
-        (void)snprintf(url, sizeof(url), "%s", command->url);
-    else
-        config_webhook_url(&command->config, command->channel, url,
-                           sizeof(url));
-    status = line_once_wait(
-        &command->once,
-        line_webhook_set(command->once.line, query, url, &command->once.call));
+    config_webhook_url(&command->config, command->channel, url, sizeof(url));
+    status = line_once_wait(&command->once,
+                            line_webhook_set(command->once.line, query, wanted,
+                                             &command->once.call));
     if (status != STATUS_OK)
         return fail(command);
+    if (wanted != url)
+        (void)snprintf(url, sizeof(url), "%s", wanted);
+    utf8_clean(url);
     (void)printf("%s is set, in force within a minute\n", url);
     return EXIT_OK;
 }

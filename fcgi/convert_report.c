@@ -9,6 +9,7 @@
 
 #include "atomicfile.h"
 #include "json.h"
+#include "utf8.h"
 
 #define NAME_BYTES 1024
 #define LINE_BYTES (16 * 1024)
@@ -67,18 +68,11 @@ void convert_report_progress(struct convert_report *report,
 
 static const char *shown(const char *name, char text[NAME_BYTES])
 {
-    size_t len = strnlen(name, NAME_BYTES - 1);
-
-    if (str_eq(name, CONVERT_STD)) {
-        (void)str_copy(text, NAME_BYTES, "standard input");
-        return text;
-    }
-    for (size_t i = 0; i < len; i++) {
-        unsigned char byte = (unsigned char)name[i];
-
-        text[i] = byte < 0x20 || byte == 0x7f ? '?' : name[i];
-    }
-    text[len] = '\0';
+    if (str_eq(name, CONVERT_STD))
+        name = "standard input";
+    (void)str_copy_n(text, NAME_BYTES, name,
+                     (size_t)utf8_fit(name, NAME_BYTES - 1));
+    utf8_clean(text);
     return text;
 }
 

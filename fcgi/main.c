@@ -9,6 +9,7 @@
 #include "base.h"
 #include "commands.h"
 #include "config_table.h"
+#include "operate.h"
 
 static const struct command {
     const char *name;
@@ -64,9 +65,9 @@ static int complain_of(const char *name)
         print_help(stderr);
         return EXIT_USAGE;
     }
-    (void)fprintf(stderr, "darkroom: there is no command '%s'%s%s%s\n", name,
-                  near != NULL ? "; did you mean '" : "",
-                  near != NULL ? near : "", near != NULL ? "'?" : "");
+    operate_complain("", "there is no command '%s'%s%s%s", name,
+                     near != NULL ? "; did you mean '" : "",
+                     near != NULL ? near : "", near != NULL ? "'?" : "");
     (void)fprintf(stderr, "'darkroom --help' lists them.\n");
     return EXIT_USAGE;
 }
@@ -96,8 +97,8 @@ static int finish_output(const char *name, int exit_status)
     errno = 0;
     if (fflush(stdout) == 0 && ferror(stdout) == 0)
         return exit_status;
-    (void)fprintf(stderr, "darkroom %s: cannot write what it found%s%s\n", name,
-                  errno != 0 ? ": " : "", errno != 0 ? strerror(errno) : "");
+    operate_complain(name, "cannot write what it found%s%s",
+                     errno != 0 ? ": " : "", errno != 0 ? strerror(errno) : "");
     return exit_status == EXIT_OK ? EXIT_IO : exit_status;
 }
 

@@ -13,18 +13,37 @@
 
 #include "commands.h"
 #include "log.h"
+#include "utf8.h"
 
 #define WHY_BYTES (CONFIG_VALUE_MAX + 256)
+
+static void complain(const char *command, const char *format, va_list args)
+{
+    char words[2 * WHY_BYTES];
+
+    (void)vsnprintf(words, sizeof(words), format, args);
+    utf8_clean(words);
+    (void)fprintf(stderr, "darkroom%s%s: %s\n", *command != '\0' ? " " : "",
+                  command, words);
+}
+
+void operate_complain(const char *command, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    complain(command, format, args);
+    va_end(args);
+}
 
 int operate_usage_error(const char *command, const char *format, ...)
 {
     va_list args;
 
-    (void)fprintf(stderr, "darkroom %s: ", command);
     va_start(args, format);
-    (void)vfprintf(stderr, format, args);
+    complain(command, format, args);
     va_end(args);
-    (void)fprintf(stderr, "\n'darkroom %s --help' tells the arguments.\n",
+    (void)fprintf(stderr, "'darkroom %s --help' tells the arguments.\n",
                   command);
     return EXIT_USAGE;
 }
@@ -58,8 +77,8 @@ static bool become_owner(const struct config *config, const char *command)
         setgid(owner != NULL ? owner->pw_gid : st.st_gid) == 0 &&
         setuid(st.st_uid) == 0)
         return true;
-    (void)fprintf(stderr, "darkroom %s: cannot become the owner of '%s': %s\n",
-                  command, config->state_dir, strerror(errno));
+    operate_complain(command, "cannot become the owner of '%s': %s",
+                     config->state_dir, strerror(errno));
     return false;
 }
 
@@ -89,11 +108,11 @@ int operate_load(struct config *config, const char *command, const char *path)
     if (errors.len > 0)
         (void)fputs(buf_str(&errors), stderr);
     if (status != STATUS_OK)
-        (void)fprintf(
-            stderr, "darkroom %s: the settings are wrong; %s\n", command,
-            is_file_named(file) ? "'darkroom check --list-settings' lists them"
-                                : "no file was given: --config FILE or "
-                                  "DARKROOM_CONFIG names one");
+        operate_complain(command, "the settings are wrong; %s",
+                         is_file_named(file)
+                             ? "'darkroom check --list-settings' lists them"
+                             : "no file was given: --config FILE or "
+                               "DARKROOM_CONFIG names one");
     buf_release(&errors);
     return status == STATUS_OK && become_owner(config, command) ? EXIT_OK
                                                                 : EXIT_CONFIG;
@@ -107,14 +126,14 @@ int operate_open_queue(const struct config *config, const char *command,
     enum status status;
 
     if (path == NULL || access(path + 1, R_OK | W_OK) < 0) {
-        (void)fprintf(stderr, "darkroom %s: no queue at '%s': %s\n", command,
-                      config->queue_url, strerror(errno));
+        operate_complain(command, "no queue at '%s': %s", config->queue_url,
+                         strerror(errno));
         return EXIT_IO;
     }
     status = queue_open(queue, config->queue_url, why, sizeof(why));
     if (status == STATUS_OK)
         return EXIT_OK;
-    (void)fprintf(stderr, "darkroom %s: %s\n", command, why);
+    operate_complain(command, "%s", why);
     return EXIT_IO;
 }
 
@@ -124,19 +143,21 @@ const struct config_channel *operate_channel(const struct config *config,
 {
     const struct config_channel *channel =
         config_channel(config, name != NULL ? name : "");
+    enum status status = STATUS_OK;
+    struct buf names;
 
     if (channel != NULL)
         return channel;
+    buf_init(&names, CHANNELS_MAX * (CHANNEL_NAME_MAX + 1) + 1);
+    for (size_t i = 0; i < config->channel_count && status == STATUS_OK; i++)
+        status = buf_printf(&names, " %s", config->channels[i].name);
     if (name != NULL)
-        (void)fprintf(stderr, "darkroom %s: there is no channel '%s'; ",
-                      command, name);
+        operate_complain(command, "there is no channel '%s'; there are:%s",
+                         name, buf_str(&names));
     else
-        (void)fprintf(stderr, "darkroom %s: which channel? --channel NAME; ",
-                      command);
-    (void)fputs("there are:", stderr);
-    for (size_t i = 0; i < config->channel_count; i++)
-        (void)fprintf(stderr, " %s", config->channels[i].name);
-    (void)fputs("\n", stderr);
+        operate_complain(command, "which channel? --channel NAME; there are:%s",
+                         buf_str(&names));
+    buf_release(&names);
     return NULL;
 }
 

@@ -36,7 +36,13 @@ const struct config_channel *operate_channel(const struct config *config,
                                              const char *command,
                                              const char *name);
 
-/* "darkroom COMMAND: words" and where help is; EXIT_USAGE. */
+/* "darkroom COMMAND: words" as a line of its own; `command` "": the program
+ * itself. What the words quote may be anything: none of it speaks to the
+ * terminal. */
+PRINTF_LIKE(2, 3)
+void operate_complain(const char *command, const char *format, ...);
+
+/* The same, and where help is; EXIT_USAGE. */
 PRINTF_LIKE(2, 3)
 int operate_usage_error(const char *command, const char *format, ...);
 

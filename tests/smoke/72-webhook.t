@@ -29,6 +29,9 @@ is "for programs, too" "$(jq -c '[.success, .http_status, .reason]' \
     <<<"$said")" '[false,404,"ERROR_STATUS_CODE"]'
 webhook test --url "$stack_url/webhook"
 is "any URL can be tested" $status 0
+webhook set --url "$stack_url/else"$'\x1b[31m\xff'
+ok "what is not fit for a terminal is not shown to it" \
+    [ "${said//[$'\x1b\xff']/}" = "$said" ]
 webhook set
 is "without one it is this darkroom's" "$status:$said" \
     "0:$stack_url/webhook is set, in force within a minute"

@@ -39,4 +39,36 @@ darkroom
 is "no command is an error, too" $status 64
 like "that lists them" "$said" "usage: darkroom COMMAND"
 
+# ---- what is quoted does not speak to the terminal
+
+# An escape sequence, a C1 control, a byte of no character.
+raw=$'a\x1b[31mb\xc2\x9bc\xff'
+clean='a [31mb c?'
+photo=$TMPDIR/$raw
+printf 'no picture' >"$photo"
+export LINE_CHANNEL_SECRET=s LINE_CHANNEL_ACCESS_TOKEN=t \
+    PUBLIC_URL=https://bot.example.com
+quotes() {
+    local call=${*//"$raw"/RAW}
+
+    said=$(timeout 10 "$BUILD/darkroom" "$@" 2>&1 </dev/null)
+    ok "$call: it is quoted clean" grep -qF "$clean" <<<"$said"
+    is "$call: and not as it is" \
+        "$(LC_ALL=C grep -c $'[\x1b\x9b\xff]' <<<"$said")" 0
+}
+quotes "$raw"
+quotes check "$raw"
+quotes check "--$raw"
+quotes jobs "$raw"
+quotes jobs list --state "$raw"
+quotes jobs list "$raw"
+quotes janitor "$raw"
+quotes purge "$raw"
+quotes purge --message 1 --channel "$raw"
+quotes webhook "$raw"
+quotes webhook show --channel "$raw"
+quotes convert "$photo.none" "$TMPDIR/out.png"
+quotes convert "$photo" "$TMPDIR/out.png"
+rm "$photo"
+
 done_testing
