@@ -25,12 +25,12 @@ static const char usage[] =
     "  --state S        ready, leased, done, dead\n"
     "  --outcome O      replied, pushed, failure_text, withdrawn, dead,\n"
     "                   skipped, removed\n"
-    "  --channel NAME   of this channel\n"
+    "  --channel NAME   of this channel, also with IDs\n"
     "  --since AGE      received within the last 90s, 15m, 12h, 7d, ...\n"
-    "  --limit N        at most N jobs (default 20)\n"
-    "  --reason TEXT    why it is dropped, for the receipt\n"
-    "  --force          retry even if a reply may have arrived already\n"
-    "  --json           one JSON object per line\n"
+    "  --limit N        list: at most N jobs (default 20)\n"
+    "  --reason TEXT    drop: why, for the receipt\n"
+    "  --force          retry: even if a reply may have arrived already\n"
+    "  --json           list, watch, show: one JSON object per line\n"
     "  --config FILE    settings (or DARKROOM_CONFIG; "
     "/etc/darkroom/darkroom.conf)\n"
     "Exit status: 0 done, 1 not all of it could be done, 64 wrong arguments,\n"
@@ -44,6 +44,7 @@ static const char usage[] =
 struct jobs_command {
     const char *path, *reason;
     bool json, force;
+    uint32_t given; /* OPERATE_OPTION() of each */
     int64_t limit;
     struct queue_filter filter;
     struct config config;
@@ -51,6 +52,20 @@ struct jobs_command {
 };
 
 /* ---- options */
+
+static const struct option options[] = {
+    {"config", required_argument, NULL, 'c'},
+    {"state", required_argument, NULL, 's'},
+    {"outcome", required_argument, NULL, 'o'},
+    {"channel", required_argument, NULL, 'n'},
+    {"since", required_argument, NULL, 'a'},
+    {"limit", required_argument, NULL, 'l'},
+    {"reason", required_argument, NULL, 'r'},
+    {"force", no_argument, NULL, 'f'},
+    {"json", no_argument, NULL, 'j'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
 
 /* The place of `word` among names that a function gives; -1: none of them. */
 static int place_of(const char *word, const char *(*name)(int), int count)
@@ -149,19 +164,6 @@ static int take_option(struct jobs_command *command, int option,
 /* -1: go on; else an exit status. */
 static int parse_options(struct jobs_command *command, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"state", required_argument, NULL, 's'},
-        {"outcome", required_argument, NULL, 'o'},
-        {"channel", required_argument, NULL, 'n'},
-        {"since", required_argument, NULL, 'a'},
-        {"limit", required_argument, NULL, 'l'},
-        {"reason", required_argument, NULL, 'r'},
-        {"force", no_argument, NULL, 'f'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
     int option;
 
     opterr = 0;
@@ -175,6 +177,7 @@ static int parse_options(struct jobs_command *command, int argc, char **argv)
         exit_status = take_option(command, option, argv[optind - 1]);
         if (exit_status != EXIT_OK)
             return exit_status;
+        command->given |= OPERATE_OPTION(option);
     }
     return -1;
 }
@@ -407,9 +410,11 @@ static const struct {
     const char *name;
     int (*run)(struct jobs_command *command, char **ids, int count);
     bool takes_ids;
+    const char *takes; /* options, by letter */
 } verbs[] = {
-    {"list", list, false},  {"watch", watch, false}, {"show", show, true},
-    {"retry", retry, true}, {"drop", drop, true},
+    {"list", list, false, "csonalj"}, {"watch", watch, false, "csonaj"},
+    {"show", show, true, "cnj"},      {"retry", retry, true, "cnf"},
+    {"drop", drop, true, "cnr"},
 };
 
 static int run(struct jobs_command *command, char **words, int count)
@@ -422,6 +427,10 @@ static int run(struct jobs_command *command, char **words, int count)
         if (!verbs[i].takes_ids && count > 1)
             return operate_usage_error("jobs", "'%s' is one argument too many",
                                        words[1]);
+        exit_status = operate_check_options("jobs", verbs[i].name, options,
+                                            command->given, verbs[i].takes);
+        if (exit_status != EXIT_OK)
+            return exit_status;
         exit_status = operate_load(&command->config, "jobs", command->path);
         if (exit_status == EXIT_OK)
             exit_status =

@@ -38,22 +38,24 @@ static const char usage[] =
 struct webhook_command {
     const char *path, *channel_name, *url;
     bool json;
+    uint32_t given; /* OPERATE_OPTION() of each */
     struct config config;
     const struct config_channel *channel;
     struct line_once once;
 };
 
+static const struct option options[] = {
+    {"config", required_argument, NULL, 'c'},
+    {"channel", required_argument, NULL, 'n'},
+    {"url", required_argument, NULL, 'u'},
+    {"json", no_argument, NULL, 'j'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
 /* -1: go on; else an exit status. */
 static int parse_options(struct webhook_command *command, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"channel", required_argument, NULL, 'n'},
-        {"url", required_argument, NULL, 'u'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
     int option;
 
     opterr = 0;
@@ -77,6 +79,7 @@ static int parse_options(struct webhook_command *command, int argc, char **argv)
         default:
             return operate_bad_option("webhook", option, argv[optind - 1]);
         }
+        command->given |= OPERATE_OPTION(option);
     }
     return -1;
 }
@@ -204,7 +207,9 @@ static int test(struct webhook_command *command, struct line_query *query)
 static const struct verb {
     const char *name;
     int (*run)(struct webhook_command *command, struct line_query *query);
-} verbs[] = {{"show", show}, {"set", set}, {"test", test}};
+    const char *takes; /* options, by letter */
+} verbs[] = {
+    {"show", show, "cnj"}, {"set", set, "cnu"}, {"test", test, "cnuj"}};
 
 static int run(struct webhook_command *command, const struct verb *verb)
 {
@@ -240,6 +245,10 @@ int cmd_webhook(int argc, char **argv)
     for (size_t i = 0; i < ARRAY_COUNT(verbs); i++) {
         if (!str_eq(argv[optind], verbs[i].name))
             continue;
+        exit_status = operate_check_options("webhook", verbs[i].name, options,
+                                            command.given, verbs[i].takes);
+        if (exit_status != EXIT_OK)
+            return exit_status;
         exit_status = run(&command, &verbs[i]);
         config_release(&command.config);
         return exit_status;

@@ -61,6 +61,19 @@ int operate_bad_option(const char *command, int option, const char *word)
                                word, command);
 }
 
+int operate_check_options(const char *command, const char *verb,
+                          const struct option *options, uint32_t given,
+                          const char *takes)
+{
+    for (; options->name != NULL; options++) {
+        if ((given & OPERATE_OPTION(options->val)) != 0 &&
+            strchr(takes, options->val) == NULL)
+            return operate_usage_error(command, "%s %s takes no --%s", command,
+                                       verb, options->name);
+    }
+    return EXIT_OK;
+}
+
 /* ---- settings and user */
 
 /* Root without a state directory, or with one of its own, stays root. */

@@ -50,6 +50,16 @@ int operate_usage_error(const char *command, const char *format, ...);
  * has stumbled on: `option` is its answer, `word` the argument. EXIT_USAGE. */
 int operate_bad_option(const char *command, int option, const char *word);
 
+/* Options that were given, as bits: a letter each, of a to z. */
+#define OPERATE_OPTION(letter) (1u << ((letter) - 'a'))
+
+/* EXIT_OK, or EXIT_USAGE for the first option that was given and is not among
+ * the letters that the verb takes: one without an effect is a mistake. */
+struct option;
+int operate_check_options(const char *command, const char *verb,
+                          const struct option *options, uint32_t given,
+                          const char *takes);
+
 /* 2026-11-22T10:00:00Z, of wall clock milliseconds. */
 #define OPERATE_TIME_SIZE 24
 void operate_time(int64_t wall_ms, char out[OPERATE_TIME_SIZE]);

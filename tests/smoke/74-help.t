@@ -39,6 +39,25 @@ darkroom
 is "no command is an error, too" $status 64
 like "that lists them" "$said" "usage: darkroom COMMAND"
 
+# ---- an option without an effect is a mistake
+
+# refuses COMMAND VERB OPTION [VALUE]
+refuses() {
+    darkroom "$@"
+    is "$1 $2 takes no $3" "$status:$(head -n 1 <<<"$said")" \
+        "64:darkroom $1: $1 $2 takes no $3"
+}
+refuses jobs list --force
+refuses jobs watch --limit 3
+refuses jobs watch --reason x
+refuses jobs show --state "done" 1
+refuses jobs retry --state dead 1
+refuses jobs retry --json 1
+refuses jobs drop --since 1d 1
+refuses jobs drop --force 1
+refuses webhook show --url https://bot.example.com
+refuses webhook set --json
+
 # ---- what is quoted does not speak to the terminal
 
 # An escape sequence, a C1 control, a byte of no character.
