@@ -228,6 +228,12 @@ static void tell_json(void *arg, const struct check_line *line)
     json_object_end(out);
 }
 
+static void tell_queue_wait(void *arg)
+{
+    (void)arg;
+    operate_say_queue_wait("check");
+}
+
 static enum status run(struct check_command *command,
                        const struct config *config)
 {
@@ -236,6 +242,7 @@ static enum status run(struct check_command *command,
         .offline = command->offline,
         .arg = command,
         .on_line = command->json ? tell_json : tell,
+        .on_queue_wait = tell_queue_wait,
     };
 
     (void)!lab_keeper_spawn(NULL, &options.keeper); /* fd -1 tells */

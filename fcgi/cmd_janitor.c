@@ -31,7 +31,7 @@ static enum status forget_some(struct queue *queue, const struct config *config,
 {
     const struct queue_keep keep = {.done_ms = config->keep_done_ms,
                                     .dead_ms = config->keep_dead_ms};
-    enum status status = queue_begin(queue);
+    enum status status = operate_begin(queue, "janitor");
 
     if (status != STATUS_OK)
         return status;

@@ -316,7 +316,7 @@ static int refuse(const struct job *job, const char *format, ...)
 static int change(struct jobs_command *command, const struct job *job,
                   const char *reason, const char *done)
 {
-    enum status status = queue_begin(command->queue);
+    enum status status = operate_begin(command->queue, "jobs");
 
     if (status != STATUS_OK)
         return fail(status);

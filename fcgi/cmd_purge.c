@@ -68,7 +68,7 @@ static enum status put_mark(struct queue *queue,
     (void)str_copy(job->message_id, sizeof(job->message_id), message_id);
     (void)snprintf(job->event_id, sizeof(job->event_id), "purge-%s", uuid);
     if (status == STATUS_OK)
-        status = queue_begin(queue);
+        status = operate_begin(queue, "purge");
     if (status != STATUS_OK)
         return status;
     return settle(queue, queue_put(queue, job, wall_ms(), LEASE_MS));
@@ -78,7 +78,7 @@ static enum status put_mark(struct queue *queue,
 static enum status end_mark(struct queue *queue, struct job *job,
                             bool was_there)
 {
-    enum status status = queue_begin(queue);
+    enum status status = operate_begin(queue, "purge");
 
     if (status != STATUS_OK)
         return status;

@@ -13,6 +13,7 @@
 
 #include "commands.h"
 #include "log.h"
+#include "overdue.h"
 #include "utf8.h"
 
 #define WHY_BYTES (CONFIG_VALUE_MAX + 256)
@@ -131,11 +132,38 @@ int operate_load(struct config *config, const char *command, const char *path)
                                                                 : EXIT_CONFIG;
 }
 
+/* ---- the queue */
+
+void operate_say_queue_wait(const char *command)
+{
+    operate_complain(command,
+                     "the queue is held by another process; waiting for it");
+}
+
+static void say_wait(void *arg)
+{
+    const char *const *command = arg;
+
+    operate_say_queue_wait(*command);
+}
+
+enum status operate_begin(struct queue *queue, const char *command)
+{
+    struct overdue overdue;
+    enum status status;
+
+    overdue_begin(&overdue, QUEUE_OPEN_TELL_MS, say_wait, &command);
+    status = queue_begin(queue);
+    overdue_end(&overdue);
+    return status;
+}
+
 int operate_open_queue(const struct config *config, const char *command,
                        struct queue **queue)
 {
     const char *path = strchr(config->queue_url, ':');
     char why[WHY_BYTES] = "";
+    struct overdue overdue;
     enum status status;
 
     if (path == NULL || access(path + 1, R_OK | W_OK) < 0) {
@@ -143,12 +171,16 @@ int operate_open_queue(const struct config *config, const char *command,
                          strerror(errno));
         return EXIT_IO;
     }
+    overdue_begin(&overdue, QUEUE_OPEN_TELL_MS, say_wait, &command);
     status = queue_open(queue, config->queue_url, why, sizeof(why));
+    overdue_end(&overdue);
     if (status == STATUS_OK)
         return EXIT_OK;
     operate_complain(command, "%s", why);
     return EXIT_IO;
 }
+
+/* ---- the channel */
 
 const struct config_channel *operate_channel(const struct config *config,
                                              const char *command,

@@ -30,6 +30,10 @@ int operate_load(struct config *config, const char *command, const char *path);
 int operate_open_queue(const struct config *config, const char *command,
                        struct queue **queue);
 
+/* queue_begin(). Both say it when they wait for another process. */
+enum status operate_begin(struct queue *queue, const char *command) MUST_CHECK;
+void operate_say_queue_wait(const char *command);
+
 /* The channel of that name; NULL: the only one, or "default". NULL if there is
  * none such, which is said. */
 const struct config_channel *operate_channel(const struct config *config,

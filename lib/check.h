@@ -37,6 +37,9 @@ struct check_options {
     bool offline;             /* nothing but this machine's files */
     void *arg;
     void (*on_line)(void *arg, const struct check_line *line);
+    /* The queue is held by another process; from another thread, while
+     * check_run() waits for it. */
+    void (*on_queue_wait)(void *arg);
 };
 
 /* OK: everything was told, whatever came of it. Else it could not begin. */

@@ -13,6 +13,7 @@
 #include "check_parts.h"
 #include "config_table.h"
 #include "crypto.h"
+#include "overdue.h"
 #include "queue.h"
 
 /* ---- secrets */
@@ -286,6 +287,7 @@ void check_queue(struct check *check)
 {
     const char *url = check->config->queue_url;
     char why[CHECK_PATH_BYTES + 128] = "";
+    struct overdue overdue;
     struct queue *queue = NULL;
     enum status status;
 
@@ -296,11 +298,14 @@ void check_queue(struct check *check)
                    path_of(url, "sqlite:"));
         return;
     }
+    overdue_begin(&overdue, QUEUE_OPEN_TELL_MS, check->options->on_queue_wait,
+                  check->options->arg);
     status = queue_open(&queue, url, why, sizeof(why));
     if (status == STATUS_OK)
         tell_queue(check, queue);
     else
         check_fail(check, "queue", NULL, queue_advice(status), "%s", why);
+    overdue_end(&overdue);
     queue_close(queue);
 }
 

@@ -128,3 +128,22 @@ log_field() {
 signature_of() {
     openssl dgst -sha256 -hmac "$1" -binary | base64
 }
+
+# hold_lock FILE: its lock is held, as by a backup, until let_go.
+hold_lock() {
+    rm -f "$stack_dir/locked"
+    perl -e 'use Fcntl qw(:DEFAULT :seek);
+        open(my $file, "+<", $ARGV[0]) or die "$ARGV[0]: $!";
+        my $lock = pack("ssx4qqix4", F_WRLCK, SEEK_SET, 0, 0, 0);
+        fcntl($file, F_SETLKW, $lock) or die $!;
+        open(my $ready, ">", $ARGV[1]) or die $!;
+        close $ready;
+        sleep 60;' "$1" "$stack_dir/locked" &
+    smoke_holder=$!
+    stack_until 5 test -e "$stack_dir/locked"
+}
+
+let_go() {
+    kill "$smoke_holder"
+    wait "$smoke_holder" 2>/dev/null
+}

@@ -60,17 +60,6 @@ wait_replied $((before + 1))
 state_is "and there is a reply" .totals.answered $((before + 1))
 
 # Somebody holds the queue's lock, as a backup would.
-hold_lock() {
-    perl -e 'use Fcntl qw(:DEFAULT :seek);
-        open(my $file, "+<", $ARGV[0]) or die "$ARGV[0]: $!";
-        my $lock = pack("ssx4qqix4", F_WRLCK, SEEK_SET, 0, 0, 0);
-        fcntl($file, F_SETLKW, $lock) or die $!;
-        open(my $ready, ">", $ARGV[1]) or die $!;
-        close $ready;
-        sleep 30;' "$1" "$stack_dir/locked" &
-    holder=$!
-    stack_until 5 test -e "$stack_dir/locked"
-}
 gate=${inside:-$stack_dir/state}/queue.db.gate
 ok "the queue is locked" hold_lock "$gate"
 answer=$(sim_post webhook "$(jq -cn --argjson now "$(date +%s%3N)" '
@@ -84,8 +73,7 @@ answer=$(sim_post webhook "$(jq -cn --argjson now "$(date +%s%3N)" '
 is "a locked queue: 503" "$(jq .status <<<"$answer")" 503
 ok "in less than LINE's two seconds" \
     [ "$(jq .ack_us <<<"$answer")" -lt 2000000 ]
-kill "$holder"
-wait "$holder" 2>/dev/null
+let_go
 is "it is free again: 200" "$(ack)" 200
 
 done_testing

@@ -76,24 +76,12 @@ fi
 
 # ---- a queue that does not answer
 
-hold_lock() {
-    perl -e 'use Fcntl qw(:DEFAULT :seek);
-        open(my $file, "+<", $ARGV[0]) or die "$ARGV[0]: $!";
-        my $lock = pack("ssx4qqix4", F_WRLCK, SEEK_SET, 0, 0, 0);
-        fcntl($file, F_SETLKW, $lock) or die $!;
-        open(my $ready, ">", $ARGV[1]) or die $!;
-        close $ready;
-        sleep 60;' "$1" "$stack_dir/locked" &
-    holder=$!
-    stack_until 5 test -e "$stack_dir/locked"
-}
 ok "the queue is locked" hold_lock "$inside/queue.db.gate"
 ok "it is silent: 503" stack_until 15 readyz_names queue
 is "the status page's data is there nevertheless" \
     "$(stack_curl /darkroom/status.json | jq -c '[.ready, (.jobs | type)]')" \
     '[false,"array"]'
-kill "$holder"
-wait "$holder" 2>/dev/null
+let_go
 ok "it answers again" stack_until 5 readyz_forgets queue
 
 # ---- what has passed is forgotten, what is due is not
