@@ -23,6 +23,7 @@
 struct loader {
     struct config *config;
     struct buf *errors;
+    size_t file_channels; /* those of the file, once it is read */
     bool failed;
 };
 
@@ -222,6 +223,25 @@ static bool is_same_channel(const char *a, const char *b, bool in_environment)
     return *a == *b;
 }
 
+/* The place of a new one: those of the file in its order, then those of the
+ * environment, which has none, by name. Those behind it make room. */
+static struct config_channel *make_room(struct loader *loader, const char *name,
+                                        bool in_environment)
+{
+    struct config *config = loader->config;
+    size_t at = config->channel_count;
+    struct config_channel *channel;
+
+    while (in_environment && at > loader->file_channels &&
+           strcmp(name, config->channels[at - 1].name) < 0)
+        at--;
+    channel = &config->channels[at];
+    memmove(channel + 1, channel,
+            (config->channel_count++ - at) * sizeof(*channel));
+    memset(channel, 0, sizeof(*channel));
+    return channel;
+}
+
 static struct config_channel *find_or_add(struct loader *loader,
                                           const char *name, bool in_environment)
 {
@@ -244,8 +264,7 @@ static struct config_channel *find_or_add(struct loader *loader,
         return NULL;
     }
     config->channels = channels;
-    channels += config->channel_count++;
-    memset(channels, 0, sizeof(*channels));
+    channels = make_room(loader, name, in_environment);
     (void)str_copy(channels->name, sizeof(channels->name), name);
     target = channel_target(channels);
     set_defaults(loader, &target);
@@ -610,6 +629,7 @@ enum status config_load(struct config *config, const char *path,
         path = file_of(environment);
     if (*path != '\0')
         is_whole = load_file(&loader, path);
+    loader.file_channels = config->channel_count;
     for (; *environment != NULL; environment++)
         take_variable(&loader, *environment);
     if (is_whole) /* else all that the file says would be "missing" */

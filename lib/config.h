@@ -128,7 +128,9 @@ struct config {
     int64_t box_height_px;
     int64_t truncated_min_percent; /* 0: cut pictures are refused */
 
-    struct config_channel *channels; /* sorted by nothing; at least one */
+    /* At least one: those of the file in its order, then by name those of which
+     * only the environment speaks. */
+    struct config_channel *channels;
     size_t channel_count;
     char file[CONFIG_VALUE_MAX + 1]; /* that was read; "": none */
     struct config_origin origins[CONFIG_ORIGINS_MAX]; /* by row of the table */

@@ -310,6 +310,32 @@ static void test_secrets_are_not_told(void **state)
         strstr(buf_str(&bench.errors), ":5: access_token: is not an"));
 }
 
+static void test_order_of_channels(void **state)
+{
+    static const char *const order[] = {"shop", "club", "bar", "cafe", "zoo"};
+    static char text[] = LEAST "[channel club]\nsecret = s\n";
+    static char variables[][48] = {"DARKROOM_CHANNEL_ZOO_SECRET=s",
+                                   "DARKROOM_CHANNEL_BAR_SECRET=s",
+                                   "DARKROOM_CHANNEL_SHOP_PUSH=on",
+                                   "DARKROOM_CHANNEL_CLUB_CHANNEL_ID=1",
+                                   "DARKROOM_CHANNEL_CAFE_SECRET=s",
+                                   "DARKROOM_CHANNEL_CAFE_CHANNEL_ID=2",
+                                   "DARKROOM_CHANNEL_ZOO_CHANNEL_ID=3",
+                                   "DARKROOM_CHANNEL_BAR_CHANNEL_ID=4"};
+    char *environment[ARRAY_COUNT(variables) + 1] = {NULL};
+
+    (void)state;
+    for (size_t turn = 0; turn < ARRAY_COUNT(variables); turn++) {
+        for (size_t i = 0; i < ARRAY_COUNT(variables); i++)
+            environment[i] = variables[(i + turn) % ARRAY_COUNT(variables)];
+        assert_ok(text, environment);
+        assert_int_equal(bench.config.channel_count, ARRAY_COUNT(order));
+        for (size_t i = 0; i < ARRAY_COUNT(order); i++)
+            assert_string_equal(bench.config.channels[i].name, order[i]);
+        assert_string_equal(bench.config.channels[4].channel_id, "3");
+    }
+}
+
 /* LINE's tokens are base64: they may have slashes, also as their first byte. */
 static void test_secrets_in_the_place_of_a_path_are_not_told(void **state)
 {
@@ -429,6 +455,7 @@ int main(void)
         cmocka_unit_test(test_secrets_in_files),
         cmocka_unit_test(test_everything_wrong_is_told_with_its_line),
         cmocka_unit_test(test_secrets_are_not_told),
+        cmocka_unit_test(test_order_of_channels),
         cmocka_unit_test(test_secrets_in_the_place_of_a_path_are_not_told),
         cmocka_unit_test(test_long_lines),
         cmocka_unit_test(test_no_such_file),
