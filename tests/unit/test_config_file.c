@@ -310,6 +310,19 @@ static void test_secrets_are_not_told(void **state)
         strstr(buf_str(&bench.errors), ":5: access_token: is not an"));
 }
 
+/* As darkroom.conf(5) says: a bot may well answer with a hashtag. */
+static void test_texts_are_taken_as_they_are(void **state)
+{
+    (void)state;
+    assert_ok(LEAST
+              "quote_text =  \"Done\"  # said at last \n"
+              "sender_name = 'Shop' ; us\n",
+              nothing);
+    assert_string_equal(bench.config.channels[0].quote_text,
+                        "\"Done\"  # said at last");
+    assert_string_equal(bench.config.channels[0].sender_name, "'Shop' ; us");
+}
+
 static void test_order_of_channels(void **state)
 {
     static const char *const order[] = {"shop", "club", "bar", "cafe", "zoo"};
@@ -455,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_secrets_in_files),
         cmocka_unit_test(test_everything_wrong_is_told_with_its_line),
         cmocka_unit_test(test_secrets_are_not_told),
+        cmocka_unit_test(test_texts_are_taken_as_they_are),
         cmocka_unit_test(test_order_of_channels),
         cmocka_unit_test(test_secrets_in_the_place_of_a_path_are_not_told),
         cmocka_unit_test(test_long_lines),
