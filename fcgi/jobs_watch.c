@@ -1,9 +1,14 @@
 /*
  * jobs_watch.c: a list of ids, ascending, with what was last seen of each.
  *
- *   look:  ids above the highest ──append──▶ list
+ *   look:  new ids, and those that are current (queue.h) ──merge──▶ list
  *          each of the list: read; if it changed: tell
- *          what has ended and is not among the latest ──▶ forgotten
+ *          what has ended and is not fresh any more ──▶ forgotten
+ *
+ * What is forgotten comes back when it is retried: it is unfinished then, and
+ * fresh, even if it ends between two looks. Fresh is what may have changed
+ * since the last look; what is kept is fresh for a while longer, lest a step
+ * of the clock make it new again.
  *
  * The filter is judged here: a list of the queue's by state would miss what
  * changes into it later, and one by channel looks at every row if few match.
@@ -13,7 +18,9 @@
 #include <time.h>
 
 #define PAGE 64
-#define LATEST_MAX 256 /* finished ones: they may be retried */
+#define IDS_PAGE 1024
+#define FRESH_MS 10000
+#define FORGET_MS 20000
 #define LOOK_EVERY_MS 300
 
 struct seen {
@@ -30,7 +37,8 @@ struct watch {
     void *arg;
     struct seen *seen;
     size_t count, capacity;
-    int64_t highest_id; /* that was ever found: the list may be purged empty */
+    int64_t highest_id; /* of all that were ever there */
+    int64_t ids[IDS_PAGE];
     struct job jobs[PAGE];
 };
 
@@ -52,11 +60,14 @@ static enum status append(struct watch *watch, int64_t id)
     return STATUS_OK;
 }
 
+/* Of two with one id, first the one that was looked at. */
 static int by_id(const void *a, const void *b)
 {
-    int64_t x = ((const struct seen *)a)->id, y = ((const struct seen *)b)->id;
+    const struct seen *x = a, *y = b;
 
-    return (x > y) - (x < y);
+    if (x->id != y->id)
+        return x->id > y->id ? 1 : -1;
+    return y->state - x->state;
 }
 
 /* One found by several lists is in it once. */
@@ -71,28 +82,43 @@ static void put_in_order(struct watch *watch)
             watch->seen[kept++] = watch->seen[i];
     }
     watch->count = kept;
-    if (kept > 0)
-        watch->highest_id = watch->seen[kept - 1].id;
 }
 
-/* Those above `above_id` in `state` (-1: any), at most `max`. */
-static enum status collect(struct watch *watch, int state, int64_t above_id,
-                           size_t max)
+/* Those that have come since, whatever became of them. */
+static enum status collect_new(struct watch *watch)
 {
     struct queue_filter filter = QUEUE_FILTER_ALL;
+    int64_t above_id = watch->highest_id;
     size_t found = 1;
     enum status status = STATUS_OK;
 
-    filter.state = state;
-    while (status == STATUS_OK && found > 0 && max > 0) {
-        status = queue_list(watch->queue, &filter, watch->jobs,
-                            size_min(PAGE, max), &found);
+    while (status == STATUS_OK && found > 0) {
+        status = queue_list(watch->queue, &filter, watch->jobs, PAGE, &found);
         for (size_t i = 0; status == STATUS_OK && i < found; i++) {
-            if (watch->jobs[i].id <= above_id)
+            int64_t id = watch->jobs[i].id;
+
+            if (id <= above_id)
                 return STATUS_OK;
-            filter.before_id = watch->jobs[i].id;
-            status = append(watch, watch->jobs[i].id);
-            max--;
+            watch->highest_id = int64_max(watch->highest_id, id);
+            filter.before_id = id;
+            status = append(watch, id);
+        }
+    }
+    return status;
+}
+
+static enum status collect_current(struct watch *watch)
+{
+    int64_t since_ms = wall_ms() - FRESH_MS, above_id = 0;
+    size_t found = 1;
+    enum status status = STATUS_OK;
+
+    while (status == STATUS_OK && found > 0) {
+        status = queue_current(watch->queue, since_ms, above_id, watch->ids,
+                               IDS_PAGE, &found);
+        for (size_t i = 0; status == STATUS_OK && i < found; i++) {
+            above_id = watch->ids[i];
+            status = append(watch, above_id);
         }
     }
     return status;
@@ -130,6 +156,7 @@ static bool is_over(const struct seen *seen)
 /* `quiet`: what is there now is not told. */
 static enum status look(struct watch *watch, bool quiet)
 {
+    int64_t fresh_ms = wall_ms() - FORGET_MS;
     size_t kept = 0;
 
     for (size_t i = 0; i < watch->count; i++) {
@@ -144,7 +171,7 @@ static enum status look(struct watch *watch, bool quiet)
             status = watch->on_change(watch->arg, job);
         if (status != STATUS_OK)
             return status;
-        if (!is_over(seen) || watch->count - i <= LATEST_MAX)
+        if (!is_over(seen) || job->received_ms >= fresh_ms)
             watch->seen[kept++] = *seen;
     }
     watch->count = kept;
@@ -155,12 +182,15 @@ static enum status look(struct watch *watch, bool quiet)
 
 static enum status begin(struct watch *watch)
 {
-    enum status status = collect(watch, JOB_READY, 0, SIZE_MAX);
+    struct queue_filter filter = QUEUE_FILTER_ALL;
+    size_t found = 0;
+    enum status status =
+        queue_list(watch->queue, &filter, watch->jobs, 1, &found);
 
+    if (status == STATUS_OK && found > 0)
+        watch->highest_id = watch->jobs[0].id;
     if (status == STATUS_OK)
-        status = collect(watch, JOB_LEASED, 0, SIZE_MAX);
-    if (status == STATUS_OK)
-        status = collect(watch, -1, 0, LATEST_MAX);
+        status = collect_current(watch);
     put_in_order(watch);
     return status == STATUS_OK ? look(watch, true) : status;
 }
@@ -171,7 +201,9 @@ static enum status go_on(struct watch *watch)
     enum status status;
 
     (void)nanosleep(&pause, NULL);
-    status = collect(watch, -1, watch->highest_id, SIZE_MAX);
+    status = collect_new(watch);
+    if (status == STATUS_OK)
+        status = collect_current(watch);
     put_in_order(watch);
     return status == STATUS_OK ? look(watch, false) : status;
 }

@@ -2,9 +2,9 @@
  * jobs_watch.h: tells of every job that comes or changes, by looking again and
  * again: the queue is another process's, too, and has nobody to tell.
  *
- * Followed are all that are not finished, however many, and the latest that
- * are. Between two looks a job may pass through several states; the one that
- * is found is told.
+ * Followed are all that are not finished, however many and however old: also
+ * what is retried long after its end. Between two looks a job may pass through
+ * several states; the one that is found is told.
  */
 #ifndef DARKROOM_JOBS_WATCH_H
 #define DARKROOM_JOBS_WATCH_H

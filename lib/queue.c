@@ -185,6 +185,16 @@ enum status queue_list(struct queue *queue, const struct queue_filter *filter,
     return queue->ops->list(queue, filter, jobs, max, count);
 }
 
+enum status queue_current(struct queue *queue, int64_t since_ms,
+                          int64_t above_id, int64_t *ids, size_t max,
+                          size_t *count)
+{
+    *count = 0;
+    if (max == 0)
+        return STATUS_OK;
+    return queue->ops->current(queue, since_ms, above_id, ids, max, count);
+}
+
 enum status queue_recent(struct queue *queue, struct job *jobs, size_t max,
                          size_t *count)
 {

@@ -144,6 +144,9 @@ struct queue_ops {
     enum status (*get)(struct queue *queue, int64_t id, struct job *job);
     enum status (*list)(struct queue *queue, const struct queue_filter *filter,
                         struct job *jobs, size_t max, size_t *count);
+    enum status (*current)(struct queue *queue, int64_t since_ms,
+                           int64_t above_id, int64_t *ids, size_t max,
+                           size_t *count);
     enum status (*requeue)(struct queue *queue, int64_t id, int64_t now_ms);
     enum status (*drop)(struct queue *queue, int64_t id, const char *reason,
                         int64_t now_ms);
@@ -241,6 +244,14 @@ enum status queue_get(struct queue *queue, int64_t id,
  * transaction. */
 enum status queue_list(struct queue *queue, const struct queue_filter *filter,
                        struct job *jobs, size_t max, size_t *count) MUST_CHECK;
+
+/* The ids, ascending and above `above_id`, of up to `max` jobs that are
+ * unfinished, or were received at since_ms or later; a requeue counts as that.
+ * Costs a look at each of these and at no other row. Also outside a
+ * transaction. */
+enum status queue_current(struct queue *queue, int64_t since_ms,
+                          int64_t above_id, int64_t *ids, size_t max,
+                          size_t *count) MUST_CHECK;
 
 /* The pictures that came last, in any state. Also outside a transaction. */
 enum status queue_recent(struct queue *queue, struct job *jobs, size_t max,

@@ -678,6 +678,22 @@ static enum status memory_list(struct queue *queue,
     return STATUS_OK;
 }
 
+static enum status memory_current(struct queue *queue, int64_t since_ms,
+                                  int64_t above_id, int64_t *ids, size_t max,
+                                  size_t *count)
+{
+    const struct memory_queue *mem = memory_of(queue);
+
+    for (size_t i = 0; i < mem->row_count && *count < max; i++) {
+        const struct job *job = &mem->rows[i].job;
+
+        if (job->id > above_id &&
+            (job->state < JOB_DONE || job->received_ms >= since_ms))
+            ids[(*count)++] = job->id;
+    }
+    return STATUS_OK;
+}
+
 /* ---- by hand */
 
 static enum status memory_requeue(struct queue *queue, int64_t id,
@@ -765,6 +781,7 @@ const struct queue_ops queue_memory_ops = {
     .next_due = memory_next_due,
     .get = memory_get,
     .list = memory_list,
+    .current = memory_current,
     .requeue = memory_requeue,
     .drop = memory_drop,
     .stats = memory_stats,

@@ -275,6 +275,14 @@ const char *const queue_sql_statements[SQL__COUNT] = {
     [SQL_LIST_MESSAGE] =
         "SELECT " JOB " FROM job WHERE message_id = ?8 AND " IS_OF_FILTER
         "ORDER BY id DESC LIMIT ?6",
+    /* By indexes that have all it asks for; without their names SQLite may
+     * choose to go through the whole table by id. */
+    [SQL_CURRENT] =
+        "SELECT id FROM job INDEXED BY job_due WHERE state < 2 AND id > ?1 "
+        "UNION "
+        "SELECT id FROM job INDEXED BY job_ended WHERE state >= 2 "
+        "AND state IN (2, 3) AND received_ms >= ?2 AND id > ?1 "
+        "ORDER BY id LIMIT ?3",
     [SQL_REQUEUE] =
         "UPDATE job SET state = 0, outcome = 0, attempts = 0, due_ms = ?2, "
         "received_ms = ?2, reply_in_doubt = 0, token_spent = 1, "

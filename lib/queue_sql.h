@@ -101,6 +101,7 @@ enum sql {
     SQL_GET,
     SQL_LIST,
     SQL_LIST_MESSAGE,
+    SQL_CURRENT,
     SQL_REQUEUE,
     SQL_DROP,
     SQL_TALLY,

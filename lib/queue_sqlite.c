@@ -571,6 +571,7 @@ const struct queue_ops queue_sqlite_ops = {
     .next_due = sqlite_next_due,
     .get = sqlite_get,
     .list = sqlite_list,
+    .current = sqlite_current,
     .requeue = sqlite_requeue,
     .drop = sqlite_drop,
     .stats = sqlite_stats,

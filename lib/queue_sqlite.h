@@ -76,6 +76,9 @@ enum status sqlite_follow_up(struct sqlite_queue *q, const struct job *job,
 
 enum status sqlite_list(struct queue *queue, const struct queue_filter *filter,
                         struct job *jobs, size_t max, size_t *count);
+enum status sqlite_current(struct queue *queue, int64_t since_ms,
+                           int64_t above_id, int64_t *ids, size_t max,
+                           size_t *count);
 enum status sqlite_requeue(struct queue *queue, int64_t id, int64_t now_ms);
 enum status sqlite_drop(struct queue *queue, int64_t id, const char *reason,
                         int64_t now_ms);

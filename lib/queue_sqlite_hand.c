@@ -32,6 +32,22 @@ enum status sqlite_list(struct queue *queue, const struct queue_filter *filter,
     return status;
 }
 
+enum status sqlite_current(struct queue *queue, int64_t since_ms,
+                           int64_t above_id, int64_t *ids, size_t max,
+                           size_t *count)
+{
+    struct queue_db *db = sqlite_of(queue)->db;
+    struct queue_row row = queue_db_row(db, SQL_CURRENT);
+    enum status status;
+
+    queue_db_int(db, SQL_CURRENT, 1, above_id);
+    queue_db_int(db, SQL_CURRENT, 2, since_ms);
+    queue_db_int(db, SQL_CURRENT, 3, (int64_t)max);
+    while ((status = queue_db_step(db, SQL_CURRENT)) == STATUS_AGAIN)
+        ids[(*count)++] = queue_row_int(&row, 0, INT64_MIN, INT64_MAX);
+    return status;
+}
+
 enum status sqlite_requeue(struct queue *queue, int64_t id, int64_t now_ms)
 {
     struct sqlite_queue *q = sqlite_of(queue);

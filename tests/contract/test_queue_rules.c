@@ -791,6 +791,42 @@ static void a_set_does_not_wait_for_a_dropped_member(void **state)
     assert_int_equal(case_get(queue, parked.id).due_ms, NOW + 7);
 }
 
+static void current_jobs_are_unfinished_or_fresh(void **state)
+{
+    struct queue *queue = case_queue(state);
+    struct job dead = case_job("a", "1"), done = case_job("b", "2");
+    struct job fresh = case_job("c", "3"), ready = case_job("d", "4");
+    int64_t ids[4];
+    size_t count;
+
+    dead.received_ms = done.received_ms = ready.received_ms = NOW;
+    fresh.received_ms = NOW + 100;
+    assert_int_equal(case_put(queue, &dead, NOW, LEASE), STATUS_OK);
+    assert_int_equal(case_put(queue, &done, NOW, LEASE), STATUS_OK);
+    assert_int_equal(case_put(queue, &fresh, NOW, LEASE), STATUS_OK);
+    assert_int_equal(case_put(queue, &ready, NOW, 0), STATUS_OK);
+    dead.state = JOB_DEAD;
+    done.state = fresh.state = JOB_DONE;
+    assert_int_equal(case_update(queue, &dead), STATUS_OK);
+    assert_int_equal(case_update(queue, &done), STATUS_OK);
+    assert_int_equal(case_update(queue, &fresh), STATUS_OK);
+    assert_int_equal(queue_current(queue, NOW + 100, 0, ids, 4, &count),
+                     STATUS_OK);
+    assert_int_equal(count, 2);
+    assert_int_equal(ids[0], fresh.id);
+    assert_int_equal(ids[1], ready.id);
+    assert_int_equal(requeue(queue, dead.id, NOW + 100), STATUS_OK);
+    assert_int_equal(queue_current(queue, NOW + 100, 0, ids, 2, &count),
+                     STATUS_OK);
+    assert_int_equal(count, 2);
+    assert_int_equal(ids[0], dead.id);
+    assert_int_equal(ids[1], fresh.id);
+    assert_int_equal(queue_current(queue, NOW + 100, fresh.id, ids, 2, &count),
+                     STATUS_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(ids[0], ready.id);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -824,6 +860,7 @@ int main(void)
         CASE_OVER_ALL(a_push_that_is_rolled_back_does_not_count),
         CASE_OVER_ALL(who_lost_the_lease_does_not_count),
         CASE_OVER_ALL(a_list_is_of_what_its_filter_says),
+        CASE_OVER_ALL(current_jobs_are_unfinished_or_fresh),
         CASE_OVER_ALL(a_dead_job_can_be_tried_once_more),
         CASE_OVER_ALL(a_push_that_was_begun_goes_on),
         CASE_OVER_ALL(a_dropped_job_is_dead),

@@ -181,6 +181,14 @@ static enum status flaky_list(struct queue *queue,
     return queue_list(f->inner, filter, jobs, max, count);
 }
 
+static enum status flaky_current(struct queue *queue, int64_t since_ms,
+                                 int64_t above_id, int64_t *ids, size_t max,
+                                 size_t *count)
+{
+    return queue_current(flaky_of(queue)->inner, since_ms, above_id, ids, max,
+                         count);
+}
+
 static enum status flaky_body_next_due(struct queue *queue, int64_t *due_ms)
 {
     struct flaky *f = flaky_of(queue);
@@ -202,6 +210,7 @@ const struct queue_ops flaky_ops = {
     .reap = flaky_reap,
     .next_due = flaky_next_due,
     .list = flaky_list,
+    .current = flaky_current,
     .stats = flaky_stats,
     .purge = flaky_purge,
     .body_put = flaky_body_put,

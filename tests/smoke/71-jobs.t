@@ -29,7 +29,7 @@ job_has() {
 jobs list --json
 is "an empty queue is an empty list" "$status:$said" "0:"
 
-timeout 20 "$BUILD/darkroom" jobs watch --json >"$stack_dir/watched" &
+timeout 60 "$BUILD/darkroom" jobs watch --json >"$stack_dir/watched" &
 watcher=$!
 watching() {
     [ "$(find "$stack_dir/state/queue.db.owners" -type f | wc -l)" -ge 3 ]
@@ -119,6 +119,10 @@ ok "who watches sees the end of the first" \
 ok "and that of the second" stack_until 10 watched "$bad" pushed
 ok "and that of the dropped one" stack_until 10 watched "$stuck" dead
 
+old=$(send_photo "$photo" '{"behaviour": {"status": 404}}' |
+    jq -r '.photos[0].message_id')
+ok "and that of one more that died" stack_until 10 watched "$old" dead
+
 # burst COUNT NAME: copies of the first, all at once.
 burst() {
     python3 - "$stack_dir/state/queue.db" "$good" "$@" <<'END'
@@ -158,6 +162,23 @@ sleep 1 # a look that finds none of it
 ok "another one comes" burst 1 last
 ok "which is seen" stack_until 10 watched_more 701
 is "and nothing again" "$(wc -l <"$stack_dir/watched")" $((before + 701))
+
+# One that ended an hour and 700 jobs ago.
+ok "a dead job grows old" python3 - "$stack_dir/state/queue.db" "$old" <<'END'
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], timeout=20)
+with db:
+    db.execute("""UPDATE job SET received_ms = received_ms - 3600000
+        WHERE message_id = ?""", [sys.argv[2]])
+END
+sleep 1 # who watches forgets it
+sim_post behaviour "$(jq -cn --arg id "$old" \
+    '{message_id: $id, content: {status: 200}}')" >/dev/null
+jobs retry "$old"
+is "it is retried" $status 0
+ok "who watches sees that, too" stack_until 20 watched "$old" pushed
+is "and no other once more" "$(jq -s '[.[] | select(.state == "done") | .id] |
+    length == (unique | length)' "$stack_dir/watched")" true
 kill "$watcher"
 wait "$watcher" 2>/dev/null
 
