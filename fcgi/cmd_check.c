@@ -143,23 +143,27 @@ static enum status report_json(const struct config *config, char *errors,
     return status == STATUS_OK ? buf_append_str(text, "\n") : status;
 }
 
-static enum status report(const struct config *config, const char *errors,
-                          struct buf *text)
+static enum status report(const struct config *config, const char *path,
+                          const char *errors, struct buf *text)
 {
     enum status status;
 
     if (*errors != '\0') {
         (void)fputs(errors, stderr);
+        if (config->file[0] == '\0')
+            operate_say_settings_wrong("check", path);
         return STATUS_OK;
     }
     status = config_show(config, text);
     if (status == STATUS_OK)
-        status = buf_printf(text,
-                            "\nsettings: ok, %zu channel%s, pictures at "
-                            "%s/static/\n",
-                            config->channel_count,
-                            config->channel_count == 1 ? "" : "s",
-                            config->public_url);
+        status = buf_printf(
+            text,
+            "\nsettings: ok, %s, %zu channel%s, pictures at "
+            "%s/static/\n",
+            config->file[0] != '\0' ? "from the file and the environment"
+                                    : "from the environment alone",
+            config->channel_count, config->channel_count == 1 ? "" : "s",
+            config->public_url);
     return status;
 }
 
@@ -181,7 +185,7 @@ static int show_settings(const struct check_command *command)
     status =
         command->json
             ? report_json(&config, errors.len > 0 ? errors.data : none, &text)
-            : report(&config, buf_str(&errors), &text);
+            : report(&config, command->path, buf_str(&errors), &text);
     exit_status = print(&text, status);
     if (loaded != STATUS_OK || places != STATUS_OK)
         exit_status = EXIT_CONFIG;

@@ -110,6 +110,15 @@ static bool is_file_named(const char *file)
     return file != NULL || (variable != NULL && *variable != '\0');
 }
 
+void operate_say_settings_wrong(const char *command, const char *file)
+{
+    operate_complain(command, "the settings are wrong; %s",
+                     is_file_named(file)
+                         ? "'darkroom check --list-settings' lists them"
+                         : "no file was given: --config FILE or "
+                           "DARKROOM_CONFIG names one");
+}
+
 int operate_load(struct config *config, const char *command, const char *path)
 {
     const char *file = operate_config_file(path);
@@ -122,11 +131,7 @@ int operate_load(struct config *config, const char *command, const char *path)
     if (errors.len > 0)
         (void)fputs(buf_str(&errors), stderr);
     if (status != STATUS_OK)
-        operate_complain(command, "the settings are wrong; %s",
-                         is_file_named(file)
-                             ? "'darkroom check --list-settings' lists them"
-                             : "no file was given: --config FILE or "
-                               "DARKROOM_CONFIG names one");
+        operate_say_settings_wrong(command, file);
     buf_release(&errors);
     return status == STATUS_OK && become_owner(config, command) ? EXIT_OK
                                                                 : EXIT_CONFIG;

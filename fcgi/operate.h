@@ -26,6 +26,10 @@ const char *operate_config_file(const char *argument);
  */
 int operate_load(struct config *config, const char *command, const char *path);
 
+/* That they are wrong, and where to look; `file` is that of
+ * operate_config_file(). */
+void operate_say_settings_wrong(const char *command, const char *file);
+
 /* Opens the queue; EXIT_IO if there is none: it is not made. */
 int operate_open_queue(const struct config *config, const char *command,
                        struct queue **queue);

@@ -549,16 +549,19 @@ static void complain_of(struct loader *loader, const struct target *target,
 static void check_channel(struct loader *loader, struct config_channel *channel)
 {
     struct target target = channel_target(channel);
+    /* Its settings may have come by the names of LINE's samples. */
+    bool has_alias = str_eq(channel->name, DEFAULT_CHANNEL);
 
     if (!is_given(&target, "secret"))
         complain(loader,
-                 "channel %s: no secret (LINE's console, Basic settings)",
-                 channel->name);
+                 "channel %s: no secret%s (LINE's console, Basic settings)",
+                 channel->name, has_alias ? ", LINE_CHANNEL_SECRET" : "");
     if (!is_given(&target, "access_token") && !is_given(&target, "channel_id"))
-        complain(loader,
-                 "channel %s: no access_token, and no channel_id to issue one "
-                 "with (LINE's console, Messaging API)",
-                 channel->name);
+        complain(
+            loader,
+            "channel %s: no access_token%s, and no channel_id to issue one "
+            "with (LINE's console, Messaging API)",
+            channel->name, has_alias ? ", LINE_CHANNEL_ACCESS_TOKEN" : "");
     if (channel->late != CONFIG_LATE_FAILURE && channel->push == 0)
         complain_of(loader, &target, "late",
                     "a late picture can only be pushed: this needs push = on");
@@ -599,7 +602,8 @@ static void check_whole(struct loader *loader)
 
     if (!is_given(&target, "public_url"))
         complain_of(loader, &target, "public_url",
-                    "missing; in a file: public_url of [server]");
+                    "missing, the https address of nginx; in a file: "
+                    "public_url of [server]");
     place(loader, c->queue_url, sizeof(c->queue_url), "sqlite", "queue.db");
     place(loader, c->store_url, sizeof(c->store_url), "dir", "public");
     check_channels(loader);

@@ -50,6 +50,24 @@ static bool begins_section(const struct config_table *table, size_t row)
                                table->settings[row - 1].section);
 }
 
+/* With the URL that LINE's console is to be given. */
+static enum status show_section(const struct config *config,
+                                const struct view *view, size_t row,
+                                struct buf *out)
+{
+    char section[2 * CHANNEL_NAME_MAX], line[2 * CHANNEL_NAME_MAX + 2];
+    char url[CONFIG_VALUE_MAX + 2 * CHANNEL_NAME_MAX];
+    const char *gap = out->len > 0 ? "\n" : "";
+
+    section_name(view, row, section, sizeof(section));
+    (void)snprintf(line, sizeof(line), "[%s]", section);
+    if (view->channel == NULL)
+        return buf_printf(out, "%s%s\n", gap, line);
+    config_webhook_url(config, view->base, url, sizeof(url));
+    return buf_printf(out, "%s%-*s  # webhook %s\n", gap, REMARK_COLUMN, line,
+                      url);
+}
+
 /* A message may have several lines; a file cannot. */
 static void fold_lines(char *text)
 {
@@ -63,17 +81,16 @@ static enum status show_row(const struct config *config,
                             const struct view *view, size_t row,
                             struct buf *out)
 {
-    char section[2 * CHANNEL_NAME_MAX], origin[CONFIG_LABEL_MAX];
+    char origin[CONFIG_LABEL_MAX];
     char value[CONFIG_VALUE_MAX + 1], line[2 * CONFIG_VALUE_MAX];
     enum status status = STATUS_OK;
 
-    section_name(view, row, section, sizeof(section));
     config_value_print(&view->table->settings[row], view->base, value,
                        sizeof(value));
     fold_lines(value);
     config_origin_text(config, &view->origins[row], origin, sizeof(origin));
     if (begins_section(view->table, row))
-        status = buf_printf(out, "%s[%s]\n", out->len > 0 ? "\n" : "", section);
+        status = show_section(config, view, row, out);
     (void)snprintf(line, sizeof(line), "%s = %s",
                    view->table->settings[row].key, value);
     if (status == STATUS_OK)

@@ -34,7 +34,19 @@ like "a value of the file is shown with its line" "$said" \
     "public_url = https://bot.example.com *# $conf:2"
 like "a default as such" "$said" 'acceptors = 4 *# default'
 like "and that a secret is set" "$said" 'secret = \(set\) *# .*:5'
+like "and the address for LINE's console" "$said" \
+    '\[channel shop\] *# webhook https://bot.example.com/webhook'
+like "and that there was a file" "$said" \
+    'settings: ok, from the file and the environment, 1 channel, pictures at'
 ok "no secret is shown" [ "${said/hush/}" = "$said" ]
+clean check --settings
+like "what is missing has the names of LINE's samples" "$said" \
+    'LINE_CHANNEL_SECRET and LINE_CHANNEL_ACCESS_TOKEN: missing'
+like "each with what it is" "$said" 'PUBLIC_URL: missing, the https address'
+like "and files are heard of" "$said" 'no file was given: --config FILE or'
+said=$(env -i LINE_CHANNEL_SECRET=hush "$BUILD/darkroom" check --settings 2>&1)
+like "also if one of them is there" "$said" \
+    'no access_token, LINE_CHANNEL_ACCESS_TOKEN, and no channel_id'
 clean jobs list
 is "without a file nothing works" $status 78
 like "and it says how to name one" "$said" \

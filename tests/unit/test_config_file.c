@@ -290,7 +290,8 @@ static void test_everything_wrong_is_told_with_its_line(void **state)
         ":20: [channel] has no setting 'forwardurl'; did you mean "
         "forward_url?\n"
         "DARKROOM_IMAGE_LABS: '99' is not a number from 1 to 16\n"
-        "PUBLIC_URL: missing; in a file: public_url of [server]\n"
+        "PUBLIC_URL: missing, the https address of nginx; in a file: "
+        "public_url of [server]\n"
         "channel a: no access_token, and no channel_id to issue one with "
         "(LINE's console, Messaging API)\n"
         ":19: late: a late picture can only be pushed: this needs push = on\n");
@@ -368,7 +369,8 @@ static void test_secrets_in_the_place_of_a_path_are_not_told(void **state)
     assert_errors("[server]\npublic_url = https://a.example\n", environment,
                   "LINE_CHANNEL_SECRET_FILE: is not the path of a file (not "
                   "found); the secret itself is given without _file\n"
-                  "channel default: no access_token, and no channel_id to "
+                  "channel default: no access_token, "
+                  "LINE_CHANNEL_ACCESS_TOKEN, and no channel_id to "
                   "issue one with (LINE's console, Messaging API)\n");
 }
 
