@@ -55,7 +55,8 @@ enum job_source { JOB_SOURCE_USER, JOB_SOURCE_GROUP, JOB_SOURCE_ROOM };
 
 struct job {
     /* what came in; never changes */
-    int64_t id; /* given by the queue */
+    int64_t id;    /* given by the queue */
+    int64_t claim; /* which lease this copy is of: of the queue alone */
     enum job_kind kind;
     char channel[CHANNEL_NAME_MAX + 1];
     char event_id[EVENT_ID_MAX + 1];

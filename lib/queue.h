@@ -16,10 +16,11 @@
  * nothing of it has happened.
  *
  * Owner and fencing: every worker process is an owner with a name of its own. A
- * lease belongs to an owner; a change to a leased job by anyone else answers
- * LEASE_LOST and changes nothing, so a worker that was too slow cannot undo the
- * work of its successor. A worker that died is noticed at once by
- * queue_reap(), which makes its jobs READY again.
+ * lease belongs to an owner, and has a number (job.claim) that no other lease
+ * of its job has; a change by anyone else, or by an earlier lease, answers
+ * LEASE_LOST and changes nothing. So a worker that was too slow cannot undo the
+ * work of its successor, be that itself. A worker that died is noticed at once
+ * by queue_reap(), which makes its jobs READY again.
  *
  * Duplicates: (channel, event_id, message_id) is unique (line-platform 1.5). A
  * put of a known key stores nothing and answers DUPLICATE; if that job is

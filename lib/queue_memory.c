@@ -335,6 +335,7 @@ static enum status memory_put(struct queue *queue, struct job *job,
         return STATUS_BUG;
     job->state = lease_ms > 0 ? JOB_LEASED : JOB_READY;
     job->attempts = lease_ms > 0 ? 1 : 0;
+    job->claim = job->attempts;
     job->due_ms = now_ms + lease_ms;
     withdrawn = job->kind != JOB_UNSEND && is_unsent(mem, job);
     if (withdrawn)
@@ -358,6 +359,7 @@ static enum status lease(struct memory_queue *mem, struct memory_row *row,
         return status;
     row->job.state = JOB_LEASED;
     row->job.attempts++;
+    row->job.claim++;
     row->job.due_ms = until_ms;
     *out = (struct queue_lease){.job = row->job};
     if (row->messages == NULL)
@@ -556,7 +558,8 @@ static enum status memory_update(struct queue *queue, struct job *job,
 
     if (!mem->in_transaction)
         return STATUS_BUG;
-    if (row == NULL || row->job.state != JOB_LEASED)
+    if (row == NULL || row->job.state != JOB_LEASED ||
+        row->job.claim != job->claim)
         return job->kind != JOB_UNSEND && job->state != JOB_DONE &&
                        is_unsent(mem, job)
                    ? STATUS_GONE

@@ -141,7 +141,8 @@ const char *const queue_sql_migrations[QUEUE_SQL_VERSION] = {
     "CREATE INDEX forward_owner ON forward (owner) WHERE state = 1;"
     "CREATE INDEX forward_dropped ON forward (received_ms) WHERE state = 3;",
 
-    /* DEAD rows age, too; and DONE ones forget who sent them. */
+    /* DEAD rows age, too; DONE ones forget who sent them; leases are counted. */
+    "ALTER TABLE job ADD COLUMN claim INTEGER NOT NULL DEFAULT 0;"
     "DROP INDEX job_done;"
     "CREATE INDEX job_ended ON job (state, received_ms) WHERE state >= 2;"
     "UPDATE job SET reply_token = '', source_id = '', quote_token = '', "
@@ -169,10 +170,10 @@ const char *const queue_sql_migrations[QUEUE_SQL_VERSION] = {
     "state, stage, outcome, attempts, due_ms, reply_in_doubt, alone, "         \
     "last_status, reason, original_name, preview_name, token_spent, "          \
     "push_key, fetched_ms, published_ms"
-#define JOB "id, " ORIGIN ", " PROGRESS ", messages"
+#define JOB "id, " ORIGIN ", " PROGRESS ", messages, claim"
 
 /* As the parameters of an UPDATE name the job. */
-#define IS_HELD "id = ?33 AND state = 1 AND owner = ?32"
+#define IS_HELD "id = ?33 AND state = 1 AND owner = ?32 AND claim = ?34"
 
 #define IS_OF_FILTER                                                           \
     "id < ?1 AND received_ms >= ?2 AND (?3 < 0 OR state = ?3) "                \
@@ -185,10 +186,10 @@ const char *const queue_sql_statements[SQL__COUNT] = {
     [SQL_ROLLBACK] = "ROLLBACK",
     [SQL_INSERT] =
         "INSERT INTO job (" ORIGIN ", " PROGRESS
-        ", owner) "
+        ", owner, claim) "
         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, "
         "?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, "
-        "?29, ?30, ?32) "
+        "?29, ?30, ?32, ?34) "
         "ON CONFLICT (message_id, channel, event_id) DO NOTHING",
     [SQL_FIND] =
         "SELECT id, state < 2 FROM job "
@@ -219,7 +220,7 @@ const char *const queue_sql_statements[SQL__COUNT] = {
         "ORDER BY set_index, id LIMIT ?4",
     [SQL_LEASE] =
         "UPDATE job SET state = 1, owner = ?2, due_ms = ?3, "
-        "attempts = attempts + 1 WHERE id = ?1",
+        "attempts = attempts + 1, claim = claim + 1 WHERE id = ?1",
     [SQL_CONDEMN] =
         "UPDATE job SET state = 3, owner = NULL, "
         "reason = 'the stored job is damaged' WHERE id = ?1",

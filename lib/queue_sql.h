@@ -58,8 +58,10 @@ enum column {
     C_FETCHED_MS,
     C_PUBLISHED_MS,
     C_MESSAGES,
-    P_OWNER,
+    C_CLAIM,
+    P_OWNER = C_CLAIM, /* parameters count on without it */
     P_ID,
+    P_CLAIM,
 };
 
 /* Columns of SQL_BODY_LEASE. */

@@ -144,6 +144,7 @@ static enum status insert(struct sqlite_queue *q, struct job *job)
     sqlite_bind_progress(q->db, SQL_INSERT, job);
     if (job->state == JOB_LEASED)
         queue_db_text(q->db, SQL_INSERT, P_OWNER, q->lock.owner);
+    queue_db_int(q->db, SQL_INSERT, P_CLAIM, job->claim);
     status = queue_db_step(q->db, SQL_INSERT);
     if (status != STATUS_OK)
         return status;
@@ -186,6 +187,7 @@ static enum status sqlite_put(struct queue *queue, struct job *job,
         return STATUS_BUG;
     job->state = lease_ms > 0 ? JOB_LEASED : JOB_READY;
     job->attempts = lease_ms > 0 ? 1 : 0;
+    job->claim = job->attempts;
     job->due_ms = now_ms + lease_ms;
     return job->kind == JOB_UNSEND ? put_unsend(q, job, now_ms)
                                    : put_picture(q, job, now_ms);
@@ -267,6 +269,7 @@ static enum status lease(struct sqlite_queue *q, struct job *job,
     job->state = JOB_LEASED;
     job->due_ms = until_ms;
     job->attempts++;
+    job->claim++;
     queue_db_int(q->db, SQL_LEASE, 1, job->id);
     queue_db_text(q->db, SQL_LEASE, 2, q->lock.owner);
     queue_db_int(q->db, SQL_LEASE, 3, until_ms);
@@ -336,6 +339,7 @@ static enum status why_not(struct sqlite_queue *q, const struct job *job)
 
     queue_db_text(q->db, SQL_HELD, P_OWNER, q->lock.owner);
     queue_db_int(q->db, SQL_HELD, P_ID, job->id);
+    queue_db_int(q->db, SQL_HELD, P_CLAIM, job->claim);
     status = queue_db_exists(q->db, SQL_HELD);
     if (status == STATUS_OK)
         return STATUS_GONE;
@@ -375,6 +379,7 @@ static enum status write_update(struct sqlite_queue *q, struct job *job,
         queue_db_text(q->db, SQL_UPDATE, C_MESSAGES, extra->messages);
     queue_db_text(q->db, SQL_UPDATE, P_OWNER, q->lock.owner);
     queue_db_int(q->db, SQL_UPDATE, P_ID, job->id);
+    queue_db_int(q->db, SQL_UPDATE, P_CLAIM, job->claim);
     status = queue_db_step(q->db, SQL_UPDATE);
     if (status != STATUS_OK)
         return status;

@@ -87,6 +87,7 @@ static enum status read_held(struct sqlite_queue *q, const struct job *job,
 
     queue_db_text(q->db, SQL_HELD, P_OWNER, q->lock.owner);
     queue_db_int(q->db, SQL_HELD, P_ID, job->id);
+    queue_db_int(q->db, SQL_HELD, P_CLAIM, job->claim);
     status = queue_db_step(q->db, SQL_HELD);
     if (status != STATUS_AGAIN)
         return status == STATUS_OK ? STATUS_LEASE_LOST : status;

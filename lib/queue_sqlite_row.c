@@ -112,6 +112,7 @@ enum status sqlite_read_job(struct queue_db *db, enum sql sql, struct job *job,
     *job = (struct job){0};
     *id = queue_row_int(&row, C_ID, INT64_MIN, INT64_MAX);
     job->id = queue_row_int(&row, C_ID, 1, INT64_MAX);
+    job->claim = queue_row_int(&row, C_CLAIM, 0, INT64_MAX - 1);
     read_origin(&row, job);
     read_progress(&row, job);
     if (row.bad == NULL)

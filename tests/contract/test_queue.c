@@ -262,6 +262,7 @@ static void update_leaves_what_came_in(void **state)
     assert_int_equal(case_put(queue, &job, NOW, LEASE), STATUS_OK);
     other = case_job("another", "2");
     other.id = job.id;
+    other.claim = job.claim;
     other.state = JOB_DONE;
     assert_int_equal(case_update(queue, &other), STATUS_OK);
     assert_string_equal(case_get(queue, job.id).event_id, "event");

@@ -748,6 +748,44 @@ static void a_dropped_job_is_dead(void **state)
     assert_int_equal(drop(queue, leased.id + 1), STATUS_NOT_FOUND);
 }
 
+/* Both in hand of one worker: of the two only the later lease holds. */
+static void assert_replaced(struct queue *queue, struct job *before,
+                            struct job *now)
+{
+    struct job row;
+
+    assert_int_equal(now->id, before->id);
+    for (int end = JOB_READY; end <= JOB_DEAD; end++) {
+        before->state = (enum job_state)end;
+        assert_int_equal(case_update(queue, before), STATUS_LEASE_LOST);
+    }
+    row = case_get(queue, now->id);
+    case_assert_equal(&row, now);
+    now->state = JOB_DONE;
+    assert_int_equal(case_update(queue, now), STATUS_OK);
+}
+
+static void a_dropped_job_that_is_retried_has_a_new_lease(void **state)
+{
+    struct queue *queue = case_queue(state);
+    struct job before = put_of_kind(queue, JOB_IMAGE, "a", "1", LEASE), now;
+
+    assert_int_equal(drop(queue, before.id), STATUS_OK);
+    assert_int_equal(requeue(queue, before.id, NOW), STATUS_OK);
+    assert_int_equal(case_claim(queue, NOW, &now, 1), 1);
+    assert_int_equal(now.attempts, before.attempts);
+    assert_replaced(queue, &before, &now);
+}
+
+static void a_lease_that_is_over_and_claimed_again_is_another(void **state)
+{
+    struct queue *queue = case_queue(state);
+    struct job before = put_of_kind(queue, JOB_IMAGE, "a", "1", LEASE), now;
+
+    assert_int_equal(case_claim(queue, NOW + LEASE, &now, 1), 1);
+    assert_replaced(queue, &before, &now);
+}
+
 static void a_dropped_push_keeps_its_messages(void **state)
 {
     struct queue *queue = case_queue(state);
@@ -864,6 +902,8 @@ int main(void)
         CASE_OVER_ALL(a_dead_job_can_be_tried_once_more),
         CASE_OVER_ALL(a_push_that_was_begun_goes_on),
         CASE_OVER_ALL(a_dropped_job_is_dead),
+        CASE_OVER_ALL(a_dropped_job_that_is_retried_has_a_new_lease),
+        CASE_OVER_ALL(a_lease_that_is_over_and_claimed_again_is_another),
         CASE_OVER_ALL(a_dropped_push_keeps_its_messages),
         CASE_OVER_ALL(a_set_does_not_wait_for_a_dropped_member),
     };

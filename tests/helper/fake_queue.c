@@ -264,6 +264,7 @@ void fake_queue_store_noted(struct fake_queue *fake, struct job *job,
     assert_int_equal(queue_put(fake->inner, &row, wall_ms(), LEASE_MS),
                      STATUS_OK);
     job->id = row.id;
+    job->claim = row.claim;
     assert_int_equal(queue_update(fake->inner, job, &extra, wall_ms()),
                      STATUS_OK);
     assert_int_equal(queue_commit(fake->inner), STATUS_OK);

@@ -172,6 +172,7 @@ struct job case_get(struct queue *queue, int64_t id)
 void case_assert_equal(const struct job *a, const struct job *b)
 {
     assert_int_equal(a->id, b->id);
+    assert_int_equal(a->claim, b->claim);
     assert_string_equal(a->channel, b->channel);
     assert_string_equal(a->event_id, b->event_id);
     assert_string_equal(a->message_id, b->message_id);

@@ -182,6 +182,16 @@ is "and no other once more" "$(jq -s '[.[] | select(.state == "done") | .id] |
 kill "$watcher"
 wait "$watcher" 2>/dev/null
 
+# ---- what was dropped is tried again, while its worker has it in hand still
+
+sim_post behaviour "$(jq -cn --arg id "$stuck" \
+    '{message_id: $id, content: {status: 200}}')" >/dev/null
+jobs retry "$stuck"
+is "a dropped one can be retried" $status 0
+ok "and is pushed" stack_until 10 job_has "$stuck" .outcome pushed
+is "once, and not replied" "$(sim_get state | jq -c --arg id "$stuck" \
+    '.photos[] | select(.message_id == $id) | [.replies, .pushes]')" '[0,1]'
+
 # ---- others' words, and where they go
 
 python3 - "$stack_dir/state/queue.db" "$good" <<'END'
