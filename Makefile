@@ -3,6 +3,7 @@
 # make check      the tests alone, with what is installed
 # make run, demo  scripts/run, scripts/run --once
 # make bench-image  the normalizer and its peers, 5 minutes
+# make bench-ack    answers to webhooks while every core decodes, 2 minutes
 # make install    with PREFIX (/usr/local), SYSCONFDIR (/etc), DESTDIR
 # make uninstall  likewise; see scripts/install
 # make deb        a Debian package; see scripts/deb/build
@@ -80,8 +81,8 @@ TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SRC))
 
 say = $(if $(filter 0,$(V)),@printf '  %-4s %s\n' $(1) $(2);)
 
-.PHONY: all tests check test run demo bench-image lint format hdr-check \
-	clean install uninstall deb test-deb
+.PHONY: all tests check test run demo bench-image bench-ack lint format \
+	hdr-check clean install uninstall deb test-deb
 all: $(PROGRAMS)
 tests: all $(SIM) $(TESTS) $(TOOLS)
 
@@ -145,6 +146,9 @@ demo:
 
 bench-image:
 	BUILD=$(BUILD) scripts/bench image
+
+bench-ack:
+	BUILD=$(BUILD) scripts/bench ack
 
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
