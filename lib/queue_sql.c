@@ -141,7 +141,7 @@ const char *const queue_sql_migrations[QUEUE_SQL_VERSION] = {
     "CREATE INDEX forward_owner ON forward (owner) WHERE state = 1;"
     "CREATE INDEX forward_dropped ON forward (received_ms) WHERE state = 3;",
 
-    /* DEAD rows age, too; DONE ones forget who sent them; leases are counted. */
+    /* DEAD rows age, too, DONE ones forget who sent them, leases count. */
     "ALTER TABLE job ADD COLUMN claim INTEGER NOT NULL DEFAULT 0;"
     "DROP INDEX job_done;"
     "CREATE INDEX job_ended ON job (state, received_ms) WHERE state >= 2;"
