@@ -359,16 +359,31 @@ void task_do(struct task *task, const struct decision *decision)
 /* ---- taking */
 
 /* One that settles is over here, and may come back before that is told. */
-static bool is_in_hand(const struct pipeline *pipeline, int64_t id)
+static struct task *in_hand(const struct pipeline *pipeline, int64_t id)
 {
-    const struct task *task = pipeline->first;
+    struct task *task = pipeline->first;
 
     while (task != NULL && (task->job.id != id || task->state == TASK_SETTLING))
         task = task->next;
-    return task != NULL;
+    return task;
 }
 
-/* Not taken: the lease runs out and somebody else takes it. */
+/* Its lease was over, when the wall clock jumped for one: the work goes on
+ * under the new one. But one that was dropped and is tried again has lost its
+ * token: that is a new task, and of the old one the queue takes nothing any
+ * more. */
+static bool goes_on(struct task *task, const struct queue_lease *lease)
+{
+    if (task->job.token_spent == lease->job.token_spent) {
+        task->job.claim = lease->job.claim;
+        return true;
+    }
+    if (task->state == TASK_FETCHING)
+        task_hand_back(task);
+    return false;
+}
+
+/* No task is made of it. */
 static void refuse(struct pipeline *pipeline, const struct queue_lease *lease,
                    const char *reason)
 {
@@ -381,10 +396,9 @@ static void refuse(struct pipeline *pipeline, const struct queue_lease *lease,
 static struct task *task_new(struct pipeline *pipeline,
                              const struct queue_lease *lease)
 {
-    struct task *task = NULL;
+    struct task *task = in_hand(pipeline, lease->job.id);
 
-    /* The wall clock may have jumped past a lease that this worker holds. */
-    if (is_in_hand(pipeline, lease->job.id)) {
+    if (task != NULL && goes_on(task, lease)) {
         refuse(pipeline, lease, "in hand already");
         return NULL;
     }

@@ -502,6 +502,88 @@ static void test_withdrawn_when_half_published(void **state)
     play_assert_nothing_published(play);
 }
 
+/* ---- claimed once more by the worker that has it in hand */
+
+static bool content_is_asked_for(struct play *play)
+{
+    return line_double_count(play->line, "GET") > 0;
+}
+
+static bool is_claimed_again(struct play *play)
+{
+    return play_row(play, 1).claim == 2;
+}
+
+static void change_queue(struct play *play,
+                         enum status (*change)(struct queue *queue))
+{
+    pthread_mutex_lock(&play->queue.lock);
+    assert_int_equal(queue_begin(play->queue.inner), STATUS_OK);
+    assert_int_equal(change(play->queue.inner), STATUS_OK);
+    assert_int_equal(queue_commit(play->queue.inner), STATUS_OK);
+    pthread_mutex_unlock(&play->queue.lock);
+}
+
+static enum status end_lease(struct queue *queue)
+{
+    const int64_t id = 1;
+
+    return queue_extend(queue, &id, 1, 0);
+}
+
+static enum status drop_and_retry(struct queue *queue)
+{
+    enum status status = queue_drop(queue, 1, "by hand", wall_ms());
+
+    return status == STATUS_OK ? queue_requeue(queue, 1, wall_ms()) : status;
+}
+
+/* The first answer takes its time; meanwhile `change` happens. */
+static struct job play_again(struct play *play,
+                             enum status (*change)(struct queue *queue))
+{
+    struct job job = play_job(1);
+
+    play->channel.push = 1;
+    play_script(play, "GET",
+                PLAY_ANSWERS({.body = play->small_jpeg.data,
+                              .len = play->small_jpeg.len,
+                              .step = 1000,
+                              .pause_ms = 100},
+                             PLAY_WHOLE(play->small_jpeg)));
+    play_script(play, PLAY_REPLY, PLAY_ANSWERS(PLAY_TEXT("{}")));
+    play_script(play, PLAY_PUSH, PLAY_ANSWERS(PLAY_TEXT("{}")));
+    fake_queue_store(&play->queue, &job);
+    play_start(play);
+    play_run_until(play, content_is_asked_for);
+    change_queue(play, change);
+    play_run_until(play, is_claimed_again);
+    play_run_until(play, play_is_over);
+    return play_row(play, 1);
+}
+
+static void test_work_goes_on_under_a_new_lease(void **state)
+{
+    struct play *play = *state;
+    struct job row = play_again(play, end_lease);
+
+    play_assert_replied(&row, 1);
+    play_assert_requests(play, 1, 1);
+    play_assert_small_jpeg(play, &row);
+}
+
+static void test_a_retry_does_not_go_on_with_the_token(void **state)
+{
+    struct play *play = *state;
+    struct job row = play_again(play, drop_and_retry);
+
+    assert_int_equal(row.state, JOB_DONE);
+    assert_int_equal(row.outcome, JOB_OUTCOME_PUSHED);
+    play_assert_requests(play, 2, 0);
+    assert_int_equal(line_double_count(play->line, PLAY_PUSH), 1);
+    play_assert_no_temporary_file(play);
+}
+
 /* ---- main */
 
 #define CASE(name)                                                             \
@@ -511,6 +593,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_picture_is_published_and_replied),
+        CASE(test_work_goes_on_under_a_new_lease),
+        CASE(test_a_retry_does_not_go_on_with_the_token),
         CASE(test_large_picture_has_a_preview),
         CASE(test_png_of_unknown_length),
         CASE(test_bytes_after_the_picture_do_no_harm),
