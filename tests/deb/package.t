@@ -105,6 +105,18 @@ follow() {
     [ $status -eq 0 ] || diag "$text"$'\n'"$said"
 }
 
+# A reload is over when nginx listens, some time after the command.
+listens() {
+    inside bash -c '</dev/tcp/127.0.0.1/443' 2>/dev/null
+}
+nginx_takes_the_site() {
+    follow "nginx takes the site" going-live.md '7. nginx' \
+        '^(curl|openssl)|-servername'
+    ok "and listens" stack_until 10 listens
+    follow "which can be looked at" going-live.md '7. nginx' \
+        '^(cp|editor|nginx)'
+}
+
 # The page has them pasted, one command each.
 type_secrets() {
     local what
@@ -196,7 +208,7 @@ inside systemd-run --quiet --unit=line-sim /root/line-sim \
     --listen "${sim#http://}" --webhook-url $site/webhook \
     --secret "$stack_secret" --access-token "$stack_token"
 ok "LINE is there" stack_until 10 inside curl -s "$sim/sim/wait?timeout_ms=1"
-follow "nginx takes the site" going-live.md '7. nginx'
+nginx_takes_the_site
 like "with its certificate and chain" "$said" 'Verify return code: 0 .ok.'
 like "and has nothing to show" "$said" 'HTTP/1.1 404'
 follow "it starts" going-live.md '8. Start' '^systemctl enable'
@@ -321,7 +333,7 @@ install=(inside /root/checkout/scripts/install)
 ok "a checkout installs" "${install[@]}"
 type_secrets
 follow "the settings are sound" going-live.md '6. Settings' ^install
-follow "nginx takes the site" going-live.md '7. nginx'
+nginx_takes_the_site
 follow "it starts" going-live.md '8. Start'
 like "and answers" "$said" $'(^|\n)ok'
 follow "check is content" going-live.md '10. Does it work[?]' 'jobs list'
