@@ -27,45 +27,53 @@ static void tell(struct check *check, const struct check_line *line,
     check->options->on_line(check->options->arg, &told);
 }
 
+/* What is found is in part the words of others. */
+PRINTF_LIKE(4, 0)
+static void tell_words(struct check *check, const struct check_line *line,
+                       const struct config_channel *channel, const char *format,
+                       va_list args)
+{
+    struct check_line told = *line;
+    char found[LINE_BYTES];
+
+    (void)vsnprintf(found, sizeof(found), format, args);
+    utf8_clean(found);
+    told.found = found;
+    tell(check, &told, channel);
+}
+
 void check_pass(struct check *check, const char *name,
                 const struct config_channel *channel, const char *format, ...)
 {
-    char found[LINE_BYTES];
+    const struct check_line line = {name, "", CHECK_PASS, "", ""};
     va_list args;
 
     va_start(args, format);
-    (void)vsnprintf(found, sizeof(found), format, args);
+    tell_words(check, &line, channel, format, args);
     va_end(args);
-    utf8_clean(found);
-    tell(check, &(struct check_line){name, "", CHECK_PASS, found, ""}, channel);
 }
 
 void check_skip(struct check *check, const char *name,
                 const struct config_channel *channel, const char *format, ...)
 {
-    char found[LINE_BYTES];
+    const struct check_line line = {name, "", CHECK_SKIP, "", ""};
     va_list args;
 
     va_start(args, format);
-    (void)vsnprintf(found, sizeof(found), format, args);
+    tell_words(check, &line, channel, format, args);
     va_end(args);
-    utf8_clean(found);
-    tell(check, &(struct check_line){name, "", CHECK_SKIP, found, ""}, channel);
 }
 
 void check_fail(struct check *check, const char *name,
                 const struct config_channel *channel, const char *advice,
                 const char *format, ...)
 {
-    char found[LINE_BYTES];
+    const struct check_line line = {name, "", CHECK_FAIL, "", advice};
     va_list args;
 
     va_start(args, format);
-    (void)vsnprintf(found, sizeof(found), format, args);
+    tell_words(check, &line, channel, format, args);
     va_end(args);
-    utf8_clean(found);
-    tell(check, &(struct check_line){name, "", CHECK_FAIL, found, advice},
-         channel);
 }
 
 void check_skip_late(struct check *check, const char *name,
