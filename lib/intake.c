@@ -157,9 +157,17 @@ static enum status store_all(const struct intake *intake,
     return status;
 }
 
+/* Ids are never told in full: enough to know one by. */
+static const char *short_id(char text[SHORT_ID_BYTES], const char *id)
+{
+    (void)snprintf(text, SHORT_ID_BYTES, "%.9s...", id);
+    return text;
+}
+
 static void log_accepted(const struct request_in_hand *r)
 {
     const struct webhook *webhook = &r->webhook;
+    char bot[SHORT_ID_BYTES];
 
     for (size_t i = 0; i < webhook->count; i++)
         LOG(INFO, "accepted", LOG_STR("job", webhook->events[i].message_id),
@@ -169,7 +177,7 @@ static void log_accepted(const struct request_in_hand *r)
             LOG_INT("events", webhook->total), LOG_INT("known", r->known),
             LOG_INT("ack_us", mono_us() - r->start_us));
     LOG(DEBUG, "webhook", LOG_STR("channel", r->channel->name),
-        LOG_STR("destination", webhook->destination),
+        LOG_STR("destination", short_id(bot, webhook->destination)),
         LOG_INT("events", webhook->total), LOG_INT("wanted", webhook->count),
         LOG_INT("idle", webhook->idle), LOG_INT("forwarded", r->forwarded));
 }
@@ -183,13 +191,6 @@ static void count_events(const struct request_in_hand *r)
     METRIC_ADD(METRIC_EVENT_MALFORMED, webhook->malformed);
     METRIC_ADD(METRIC_EVENT_UNWANTED,
                webhook->total - webhook->count - webhook->malformed);
-}
-
-/* Ids are never told in full: enough to know one by. */
-static const char *short_id(char text[SHORT_ID_BYTES], const char *id)
-{
-    (void)snprintf(text, SHORT_ID_BYTES, "%.9s...", id);
-    return text;
 }
 
 static void note_destination(const struct request_in_hand *r)
